@@ -1,0 +1,47 @@
+//! DeleteRecords (21), 0-2: moves the start of a log up; what lies below is gone for every reader at once.
+
+use callboard_model::{ErrorCode, Offset};
+use callboard_wire::messages::{
+    DeleteRecordsPartition, DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse,
+    DeleteRecordsTopicResult,
+};
+
+use super::leaders::{ask, for_all};
+use super::patience;
+use crate::gateway::services::Services;
+use crate::partition::PartitionMessage;
+
+pub(super) async fn answer(request: DeleteRecordsRequest, services: &Services) -> DeleteRecordsResponse {
+    let published = services.now();
+    let deadline = patience(request.timeout_ms);
+    let topics = request.topics.into_iter().map(|topic| (topic.name, topic.partitions)).collect();
+    let answers = for_all(topics, |name, asked: DeleteRecordsPartition| {
+        let before = Offset(asked.offset);
+        let asking = ask(&published, name, asked.partition_index, deadline, move |reply| {
+            PartitionMessage::DeleteRecords { before, reply }
+        });
+        async move {
+            let mut row = DeleteRecordsPartitionResult::default();
+            row.partition_index = asked.partition_index;
+            row.low_watermark = -1;
+            row.error_code = match asking.await {
+                Ok(Ok(start)) => {
+                    row.low_watermark = start.get();
+                    ErrorCode::None.code()
+                }
+                Ok(Err(error)) => error.code().code(),
+                Err(code) => code.code(),
+            };
+            row
+        }
+    })
+    .await;
+    let mut response = DeleteRecordsResponse::default();
+    for (name, partitions) in answers {
+        let mut topic = DeleteRecordsTopicResult::default();
+        topic.name = name;
+        topic.partitions = partitions;
+        response.topics.push(topic);
+    }
+    response
+}

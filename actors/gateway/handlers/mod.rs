@@ -1,0 +1,66 @@
+//! Every API but Produce and Fetch, one file each: a decoded request in, an answer out.
+
+mod api_versions;
+mod configs;
+mod delete_records;
+mod describe_cluster;
+mod init_producer_id;
+mod leaders;
+mod list_offsets;
+mod metadata;
+mod offset_for_leader_epoch;
+mod topics;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use callboard_wire::ApiKey;
+use callboard_wire::messages::{Request, Response, decode_request, encode_response};
+
+use super::services::Services;
+
+/// How long an operator's request may take when it does not say.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One request of the control plane.
+pub(super) struct Call {
+    pub(super) api: ApiKey,
+    pub(super) version: i16,
+    pub(super) correlation_id: i32,
+    pub(super) body: Bytes,
+    pub(super) local: Option<SocketAddr>,
+}
+
+/// The answer's bytes, or why the connection has to be closed.
+pub(super) async fn handle(call: Call, services: &Services) -> Result<Bytes, String> {
+    let Call { api, version, correlation_id, body, local } = call;
+    let request = decode_request(api, version, body).map_err(|error| error.to_string())?;
+    let (version, response): (i16, Response) = match request {
+        // Kafka answers a version that it does not know in the oldest one, so that the client can choose (KIP-511).
+        Request::UnsupportedApiVersions => (0, api_versions::unsupported().into()),
+        Request::ApiVersions(request) => (version, api_versions::answer(version, &request).into()),
+        Request::Metadata(request) => (version, metadata::answer(request, version, local, services).await.into()),
+        Request::ListOffsets(request) => (version, list_offsets::answer(request, services).await.into()),
+        Request::InitProducerId(request) => (version, init_producer_id::answer(request, services).await.into()),
+        Request::OffsetForLeaderEpoch(request) => {
+            (version, offset_for_leader_epoch::answer(request, services).await.into())
+        }
+        Request::CreateTopics(request) => (version, topics::create(request, services).await.into()),
+        Request::DeleteTopics(request) => (version, topics::delete(request, services).await.into()),
+        Request::CreatePartitions(request) => (version, topics::create_partitions(request, services).await.into()),
+        Request::DeleteRecords(request) => (version, delete_records::answer(request, services).await.into()),
+        Request::DescribeConfigs(request) => (version, configs::describe(&request, services).into()),
+        Request::AlterConfigs(request) => (version, configs::alter(request, services).await.into()),
+        Request::IncrementalAlterConfigs(request) => {
+            (version, configs::alter_incrementally(request, services).await.into())
+        }
+        Request::DescribeCluster(request) => (version, describe_cluster::answer(&request, local, services).into()),
+    };
+    encode_response(correlation_id, version, response).map_err(|error| error.to_string())
+}
+
+/// A client's timeout in milliseconds; what is not positive means at once, which for us is a moment.
+fn patience(timeout_ms: i32) -> Duration {
+    Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0)).clamp(Duration::from_millis(1), PATIENCE * 4)
+}

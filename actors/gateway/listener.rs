@@ -1,0 +1,112 @@
+//! The actor that owns the Kafka port: accepts clients and starts one supervised connection actor for each.
+
+use std::net::TcpListener as StdListener;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use callboard_runtime::{Actor, ChildSpec, Context, Failure, Limits, Message, Placement, Restart, SupervisorRef};
+use callboard_telemetry::Refusal;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::connection::Connection;
+use super::services::Services;
+
+/// Requests and answers that may wait in a connection's mailbox. The bytes are bounded by the budgets.
+const MAILBOX: Limits = Limits { messages: 4096, bytes: usize::MAX };
+/// Pause after a failed accept (mostly: no file handle left), so that it does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The Kafka port's actor. It is told nothing: it listens.
+pub(crate) struct Listener {
+    socket: Arc<StdListener>,
+    connections: SupervisorRef,
+    services: Arc<Services>,
+    ready: Arc<AtomicBool>,
+}
+
+/// No message reaches the listener.
+#[derive(Debug)]
+pub(crate) enum Never {}
+
+impl Message for Never {}
+
+impl Listener {
+    /// Serves on a socket that is already bound, so that a restart keeps it; connections become children of
+    /// `connections`. Says `ready` once the broker has applied the metadata, and accepts from then on.
+    pub(crate) fn new(
+        socket: Arc<StdListener>,
+        connections: SupervisorRef,
+        services: Arc<Services>,
+        ready: Arc<AtomicBool>,
+    ) -> Self {
+        Self { socket, connections, services, ready }
+    }
+}
+
+impl Actor for Listener {
+    type Message = Never;
+
+    fn started(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        let listener = TcpListener::from_std(self.socket.try_clone()?)?;
+        let (services, ready) = (Arc::clone(&self.services), Arc::clone(&self.ready));
+        let connections = self.connections.clone();
+        ctx.spawn(async move {
+            let mut published = services.published.clone();
+            if published.wait_for(|published| published.index > 0).await.is_ok() {
+                ready.store(true, Ordering::Release);
+                accept(listener, connections, services).await;
+            }
+        });
+        Ok(())
+    }
+
+    fn handle(&mut self, message: Never, _: &mut Context<Self>) -> Result<(), Failure> {
+        match message {}
+    }
+}
+
+async fn accept(listener: TcpListener, connections: SupervisorRef, services: Arc<Services>) {
+    let mut number: u64 = 0;
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a client could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        if services.open.load(Ordering::Relaxed) >= services.config.connections_max {
+            services.metrics.connection_refused(Refusal::Limit);
+            tracing::warn!(max = services.config.connections_max, "a client was refused: too many connections");
+            continue;
+        }
+        number += 1;
+        if let Err(error) = admit(stream, number, &connections, &services) {
+            tracing::debug!(%error, "a client left before it was served");
+        }
+    }
+}
+
+fn admit(
+    stream: TcpStream,
+    number: u64,
+    connections: &SupervisorRef,
+    services: &Arc<Services>,
+) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    // The socket moves to the arbiter of its actor.
+    let socket = Mutex::new(Some(stream.into_std()?));
+    let services = Arc::clone(services);
+    let spec = ChildSpec::worker(format!("{number}"), move |_| {
+        let socket = socket.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let socket = socket.ok_or("a connection is never restarted: its client dials again")?;
+        Ok(Connection::new(socket, number, Arc::clone(&services)))
+    })
+    .restart(Restart::Temporary)
+    .limits(MAILBOX)
+    .placement(Placement::Any);
+    connections.start_child_and_forget(spec);
+    Ok(())
+}

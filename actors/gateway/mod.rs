@@ -1,0 +1,19 @@
+//! The gateway: Kafka clients' connections, and an answer for every API that is served.
+//!
+//! `connection` keeps the order of answers, `produce` and `fetching` are the hot path without a copy of record data,
+//! `handlers` holds one file per other API. Deliberately absent: record decoding, decisions about metadata or offsets.
+
+mod budget;
+mod connection;
+mod fetch_join;
+mod fetching;
+mod handlers;
+mod listener;
+mod produce;
+mod services;
+mod socket;
+
+pub(crate) use budget::Budget;
+pub(crate) use connection::ConnectionMessage;
+pub(crate) use listener::Listener;
+pub(crate) use services::{GatewayConfig, Services};

@@ -1,0 +1,90 @@
+//! What every connection works with.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use callboard_controller::StaticConfig;
+use callboard_model::{BrokerId, ClusterId};
+use callboard_runtime::ActorRef;
+use callboard_storage::Storage;
+use callboard_telemetry::Metrics;
+
+use super::budget::Budget;
+use crate::broker::{Published, PublishedReceiver};
+use crate::clock::Clock;
+use crate::controller::{Committed, ControllerError, ControllerMessage};
+use crate::storage::Pool;
+
+/// The gateway's settings.
+#[derive(Clone, Debug)]
+pub(crate) struct GatewayConfig {
+    /// Where clients are told to connect; `None`: the address that they connected to.
+    pub advertised: Option<(String, u16)>,
+    /// Bytes of the largest request.
+    pub request_max_bytes: usize,
+    /// Connections at once.
+    pub connections_max: usize,
+    /// Bytes of requests in flight on one connection.
+    pub connection_bytes: usize,
+    /// How long a connection may be silent.
+    pub idle_max: Duration,
+    /// Whether a topic that a client asks for is created.
+    pub auto_create_topics: bool,
+    /// Bytes of one fetch answer, whatever the client asks for (Kafka: `fetch.max.bytes` of the broker).
+    pub fetch_max_bytes: usize,
+    /// Bytes of one fetch answer that are read from storage.
+    pub fetch_disk_bytes: usize,
+}
+
+/// What every connection works with.
+pub(crate) struct Services {
+    /// The gateway's settings.
+    pub config: GatewayConfig,
+    /// The settings that configs default to.
+    pub settings: StaticConfig,
+    /// This node.
+    pub me: BrokerId,
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The metadata, and who leads here.
+    pub published: PublishedReceiver,
+    /// Decides on metadata.
+    pub controller: ActorRef<ControllerMessage>,
+    /// The logs.
+    pub storage: Arc<dyn Storage>,
+    /// The blocking pool.
+    pub pool: Pool,
+    /// Time.
+    pub clock: Clock,
+    /// Bytes of all requests in flight.
+    pub budget: Budget,
+    /// Connections open now.
+    pub open: AtomicUsize,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
+impl Services {
+    /// What this broker has applied by now.
+    pub(crate) fn now(&self) -> Published {
+        self.published.borrow().clone()
+    }
+
+    /// Asks the controller, and waits until this broker has applied what it committed.
+    pub(super) async fn control<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        make: impl FnOnce(callboard_runtime::Reply<Result<Committed<T>, ControllerError>>) -> ControllerMessage,
+    ) -> Result<T, ControllerError> {
+        let until = tokio::time::Instant::now() + deadline;
+        let committed = self.controller.ask(deadline, make).await.map_err(ControllerError::from)??;
+        let mut published = self.published.clone();
+        let applied = published.wait_for(|published| published.index >= committed.index);
+        match tokio::time::timeout_at(until, applied).await {
+            Ok(Ok(_)) => Ok(committed.answer),
+            Ok(Err(_)) => Err(ControllerError::Stopping),
+            Err(_) => Err(ControllerError::TimedOut),
+        }
+    }
+}

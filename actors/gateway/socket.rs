@@ -1,0 +1,207 @@
+//! The two tasks that own a client's socket: one reads requests, one writes answers.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use callboard_runtime::ActorRef;
+use callboard_telemetry::Metrics;
+use callboard_wire::frame::{FrameDecoder, FrameError, LENGTH_LEN};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc::Receiver;
+use tokio::time::timeout;
+
+use super::budget::{Budget, Share, share};
+use super::connection::ConnectionMessage;
+
+/// Pieces handed to one `writev`; Linux takes 1,024 at most.
+const SLICES_MAX: usize = 64;
+/// How long a silent connection keeps its read buffer.
+const KEEP_BUFFER: Duration = Duration::from_secs(2);
+
+/// Why a reader ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadEnd {
+    /// The client closed its side between two requests.
+    #[error("the client closed the connection")]
+    Closed,
+    /// The client vanished inside a request.
+    #[error("the client closed the connection inside a request, after {arrived} bytes")]
+    Torn {
+        /// Bytes of it that came.
+        arrived: usize,
+    },
+    /// No request came for longer than `connections.max.idle.ms`.
+    #[error("the connection was idle for {0:?}")]
+    Idle(Duration),
+    /// A frame that cannot be one.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The socket failed.
+    #[error(transparent)]
+    Socket(#[from] io::Error),
+    /// The connection's actor has gone.
+    #[error("the connection was stopped")]
+    Stopped,
+}
+
+/// What a reader is held to.
+#[derive(Clone, Debug)]
+pub(super) struct ReadLimits {
+    /// Bytes of the largest request.
+    pub(super) frame_max: usize,
+    /// This connection's budget.
+    pub(super) own: Budget,
+    /// Everyone's budget.
+    pub(super) all: Budget,
+    /// How long a connection without requests in flight may stay silent.
+    pub(super) idle: Duration,
+}
+
+/// Reads requests and hands them to the connection's actor until something ends it.
+pub(super) async fn read(
+    mut socket: OwnedReadHalf,
+    connection: ActorRef<ConnectionMessage>,
+    limits: ReadLimits,
+    unanswered: Arc<AtomicUsize>,
+    metrics: Metrics,
+) -> ReadEnd {
+    let mut decoder = FrameDecoder::new(limits.frame_max);
+    loop {
+        match next_frame(&mut socket, &mut decoder, &limits, &unanswered).await {
+            Ok((frame, share)) => {
+                metrics.request_bytes.add((frame.len() + LENGTH_LEN) as u64);
+                if connection.tell_waiting(ConnectionMessage::Request { frame, share }).await.is_err() {
+                    return ReadEnd::Stopped;
+                }
+            }
+            Err(end) => return end,
+        }
+    }
+}
+
+async fn next_frame(
+    socket: &mut OwnedReadHalf,
+    decoder: &mut FrameDecoder,
+    limits: &ReadLimits,
+    unanswered: &AtomicUsize,
+) -> Result<(BytesMut, Share), ReadEnd> {
+    let mut taken = None;
+    loop {
+        if let Some(len) = decoder.announced().transpose()? {
+            // The body is read only against a share of the budgets.
+            if taken.is_none() {
+                taken = Some(share(&limits.own, &limits.all, len).await);
+            }
+            if let Some(frame) = decoder.next_frame()?
+                && let Some(share) = taken.take()
+            {
+                return Ok((frame, share));
+            }
+        } else if decoder.pending() == 0 {
+            wait_readable(socket, limits, unanswered, decoder).await?;
+        }
+        if socket.read_buf(decoder.buffer()).await? == 0 {
+            return Err(match decoder.pending() {
+                0 => ReadEnd::Closed,
+                arrived => ReadEnd::Torn { arrived },
+            });
+        }
+    }
+}
+
+/// Waits for the next request. A connection that still waits for an answer is not idle, and one that stays silent for
+/// a while holds no buffer.
+async fn wait_readable(
+    socket: &OwnedReadHalf,
+    limits: &ReadLimits,
+    unanswered: &AtomicUsize,
+    decoder: &mut FrameDecoder,
+) -> Result<(), ReadEnd> {
+    if let Ok(ready) = timeout(KEEP_BUFFER.min(limits.idle), socket.readable()).await {
+        return Ok(ready?);
+    }
+    *decoder = FrameDecoder::new(limits.frame_max);
+    loop {
+        match timeout(limits.idle, socket.readable()).await {
+            Ok(ready) => return Ok(ready?),
+            Err(_) if unanswered.load(Ordering::Relaxed) > 0 => {}
+            Err(_) => return Err(ReadEnd::Idle(limits.idle)),
+        }
+    }
+}
+
+/// One answer on its way to the client; the request's share of the budgets is held until it is written.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) pieces: Vec<Bytes>,
+    pub(super) share: Share,
+}
+
+/// Writes answers in order until the channel closes or the socket fails.
+pub(super) async fn write(
+    mut socket: OwnedWriteHalf,
+    mut answers: Receiver<Outgoing>,
+    metrics: Metrics,
+) -> io::Result<()> {
+    let mut pieces: VecDeque<Bytes> = VecDeque::new();
+    let mut shares: Vec<Share> = Vec::new();
+    while let Some(answer) = answers.recv().await {
+        let mut queue = |answer: Outgoing, pieces: &mut VecDeque<Bytes>| {
+            pieces.extend(answer.pieces.into_iter().filter(|piece| !piece.is_empty()));
+            shares.push(answer.share);
+        };
+        queue(answer, &mut pieces);
+        // Whatever else is ready leaves in the same system call.
+        while pieces.len() < SLICES_MAX
+            && let Ok(answer) = answers.try_recv()
+        {
+            queue(answer, &mut pieces);
+        }
+        while !pieces.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let mut used = 0;
+            for (slice, piece) in slices.iter_mut().zip(&pieces) {
+                *slice = IoSlice::new(piece);
+                used += 1;
+            }
+            let written = socket.write_vectored(&slices[..used]).await?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            metrics.response_bytes.add(written as u64);
+            advance(&mut pieces, written);
+        }
+        shares.clear();
+    }
+    socket.shutdown().await
+}
+
+fn advance(pieces: &mut VecDeque<Bytes>, mut written: usize) {
+    while let Some(front) = pieces.front_mut() {
+        if written < front.len() {
+            front.advance(written);
+            return;
+        }
+        written -= front.len();
+        pieces.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_passed_by_exactly_the_bytes_written() {
+        let mut pieces: VecDeque<Bytes> = [&b"abc"[..], b"de", b"f"].map(Bytes::from_static).into();
+        advance(&mut pieces, 4);
+        assert_eq!(pieces, [&b"e"[..], b"f"].map(Bytes::from_static));
+        advance(&mut pieces, 2);
+        assert!(pieces.is_empty());
+    }
+}

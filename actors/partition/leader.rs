@@ -1,0 +1,460 @@
+//! The actor around one partition's leader machine: receives, calls the machine once, performs the effects.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use callboard_model::{
+    CheckedBatch, Compression, Durability, JournalWrite, LeaderEpoch, LogConfig, LogId, PartitionIndex, StateFamily, Tick, TopicId,
+    TopicName, TopicPartition,
+};
+use callboard_partition::{
+    self as machine, Effect, Leader, ListAnswer, Now, PartitionLimits, Recovered, WriteError, needs_records,
+};
+use callboard_runtime::{Actor, Context, Failure};
+use callboard_storage::{CommitError, CommitHandle, Storage, StorageError, Ticket};
+use callboard_wire::compression;
+
+use super::lookup::{Found, LookupError, Search};
+use super::message::{Append, Fetch, PartitionMessage, Waiter};
+use super::recovery::recover;
+use crate::clock::Clock;
+use crate::storage::{LeaderDirectory, Pool};
+
+/// Messages kept while the log is being read back; later ones are refused with a retriable error.
+const STASH_MAX: usize = 10_000;
+/// Index entries looked at in one retention round.
+const RETENTION_ENTRIES: usize = 4096;
+/// Kafka's: producers are forgotten after a day of silence, looked for every ten minutes.
+const LIMITS: PartitionLimits = PartitionLimits {
+    producer_expiration: Duration::from_secs(24 * 60 * 60),
+    producer_check: Duration::from_secs(10 * 60),
+};
+/// Where the life stands in a commit ticket: the low 40 bits count writes, a trillion of them.
+const LIFE_SHIFT: u32 = 40;
+/// Lives are told apart modulo 2^24; what is in the committer's queue is at most a few lives old.
+const LIFE_MASK: u64 = (1 << 24) - 1;
+
+/// Which partition this is, for good.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    /// The topic's name.
+    pub topic: TopicName,
+    /// The topic's id.
+    pub topic_id: TopicId,
+    /// The partition's number.
+    pub partition: PartitionIndex,
+    /// Its log on this node.
+    pub log: LogId,
+}
+
+/// What the metadata image says of a partition's leadership here, asked at every start (never remembered).
+#[derive(Clone, Debug)]
+pub(crate) struct Role {
+    /// The epoch of the leadership.
+    pub epoch: LeaderEpoch,
+    /// The topic's settings.
+    pub config: LogConfig,
+}
+
+/// Asks the current metadata image for the role of a partition; `None` when this node does not lead it.
+pub(super) type AskRole = dyn Fn(&Identity) -> Option<Role> + Send + Sync;
+
+/// What all leaders of a node share.
+pub(crate) struct LeaderContext {
+    /// The logs.
+    pub storage: Arc<dyn Storage>,
+    /// The committer's queue.
+    pub commit: CommitHandle,
+    /// The blocking pool.
+    pub pool: Pool,
+    /// Where the committer finds the leaders.
+    pub directory: LeaderDirectory,
+    /// Tells a starting leader its role.
+    pub role: Box<AskRole>,
+    /// Wall and monotonic time.
+    pub clock: Clock,
+    /// Counts the lives of all leaders.
+    pub lives: AtomicU64,
+    /// Bytes in all tail caches of the node.
+    pub tail_bytes: AtomicUsize,
+    /// Bytes that all tail caches together may hold.
+    pub tail_limit: usize,
+}
+
+enum State {
+    /// The log is being read; messages wait.
+    Recovering(Vec<PartitionMessage>),
+    /// In office.
+    Leading(Box<Leader<Waiter>>),
+}
+
+/// One partition's leader.
+pub(crate) struct PartitionLeader {
+    shared: Arc<LeaderContext>,
+    identity: Identity,
+    state: State,
+    effects: Vec<Effect<Waiter>>,
+    /// Tells this life's commits from those of earlier ones.
+    life: u64,
+    /// Bytes of tail last counted in the node's sum.
+    tail_counted: usize,
+    /// The moment for which an `Expire` is already under way.
+    expire_at: Option<Tick>,
+}
+
+impl PartitionLeader {
+    /// A leader that has yet to read its log.
+    pub(crate) fn new(shared: Arc<LeaderContext>, identity: Identity) -> Self {
+        Self {
+            shared,
+            identity,
+            state: State::Recovering(Vec::new()),
+            effects: Vec::new(),
+            life: 0,
+            tail_counted: 0,
+            expire_at: None,
+        }
+    }
+
+    fn now(&self) -> Now {
+        self.shared.clock.now()
+    }
+
+    /// Reads the log behind everything that an earlier incarnation may still have in the committer's queue.
+    fn begin_recovery(&mut self, ctx: &mut Context<Self>) {
+        self.count_tail(0);
+        self.state = State::Recovering(self.take_stash());
+        self.life = self.shared.lives.fetch_add(1, Ordering::Relaxed) & LIFE_MASK;
+        self.shared.directory.enter(self.identity.log, ctx.myself());
+        self.shared.commit.submit(
+            JournalWrite { log: self.identity.log, durability: Durability::Synced, writes: Vec::new() },
+            Ticket { route: 0, log: self.identity.log, seq: self.seq(BARRIER) },
+        );
+    }
+
+    fn take_stash(&mut self) -> Vec<PartitionMessage> {
+        match &mut self.state {
+            State::Recovering(stash) => std::mem::take(stash),
+            State::Leading(_) => Vec::new(),
+        }
+    }
+
+    fn seq(&self, ticket: u64) -> u64 {
+        (self.life << LIFE_SHIFT) | ticket
+    }
+
+    fn read_log(&self, ctx: &mut Context<Self>) {
+        let (storage, log) = (Arc::clone(&self.shared.storage), self.identity.log);
+        let reading = self.shared.pool.run(move || recover(storage.as_ref(), log).map(Box::new));
+        ctx.pipe(async move {
+            let result = reading.await.unwrap_or_else(|error| Err(error.to_string()));
+            PartitionMessage::Recovered(result)
+        });
+    }
+
+    fn take_office(&mut self, recovered: Recovered, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        let Some(role) = (self.shared.role)(&self.identity) else {
+            // The image gave the partition away meanwhile; the broker stops this actor in a moment.
+            return Ok(());
+        };
+        let stash = self.take_stash();
+        let now = self.now();
+        let leader =
+            Leader::begin(self.identity.log, recovered, role.epoch, role.config, LIMITS, now, &mut self.effects)?;
+        self.state = State::Leading(Box::new(leader));
+        self.perform(ctx)?;
+        for message in stash {
+            self.handle(message, ctx)?;
+        }
+        Ok(())
+    }
+
+    fn lead(
+        &mut self,
+        ctx: &mut Context<Self>,
+        act: impl FnOnce(&mut Leader<Waiter>, Now, &mut Vec<Effect<Waiter>>),
+    ) -> Result<(), Failure> {
+        let now = self.now();
+        if let State::Leading(leader) = &mut self.state {
+            act(leader, now, &mut self.effects);
+            self.perform(ctx)?;
+        }
+        Ok(())
+    }
+
+    /// Performs the machine's effects in order.
+    fn perform(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        let mut rebuild = None;
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Write { ticket, durability, writes } => self.shared.commit.submit(
+                    JournalWrite { log: self.identity.log, durability, writes },
+                    Ticket { route: 0, log: self.identity.log, seq: self.seq(ticket.0) },
+                ),
+                Effect::Produced { waiter: Waiter::Produce(slot), result } => slot.answer(result),
+                Effect::Fetched { waiter: Waiter::Fetch(slot), result } => slot.answer(result),
+                Effect::Deleted { waiter: Waiter::Delete(reply), result } => reply.send(result),
+                Effect::Produced { .. } | Effect::Fetched { .. } | Effect::Deleted { .. } => {
+                    return Err("an answer came for a waiter of another kind".into());
+                }
+                Effect::Rebuild { reason } => rebuild = Some(reason),
+            }
+        }
+        self.effects = effects; // keeps its room
+        if let Some(reason) = rebuild {
+            tracing::warn!(partition = %self.name(), reason, "the log is read again");
+            self.begin_recovery(ctx);
+            return Ok(());
+        }
+        self.after_effects(ctx);
+        Ok(())
+    }
+
+    fn after_effects(&mut self, ctx: &mut Context<Self>) {
+        let State::Leading(leader) = &mut self.state else { return };
+        let mut tail = leader.tail_bytes();
+        // The newest batches of all partitions share one bound; whoever grows beyond it gives up its own oldest.
+        if tail > self.tail_counted {
+            let all = self.shared.tail_bytes.load(Ordering::Relaxed) + (tail - self.tail_counted);
+            if all > self.shared.tail_limit {
+                leader.shrink_tail(tail.saturating_sub(all - self.shared.tail_limit));
+                tail = leader.tail_bytes();
+            }
+        }
+        let deadline = leader.next_deadline();
+        self.count_tail(tail);
+        if let Some(deadline) = deadline
+            && self.expire_at.is_none_or(|at| deadline < at)
+        {
+            self.expire_at = Some(deadline);
+            let delay = deadline.since(self.now().tick).max(Duration::from_millis(1));
+            ctx.schedule(delay, PartitionMessage::Expire);
+        }
+    }
+
+    fn count_tail(&mut self, tail: usize) {
+        if tail > self.tail_counted {
+            self.shared.tail_bytes.fetch_add(tail - self.tail_counted, Ordering::Relaxed);
+        } else if tail < self.tail_counted {
+            self.shared.tail_bytes.fetch_sub(self.tail_counted - tail, Ordering::Relaxed);
+        }
+        self.tail_counted = tail;
+    }
+
+    fn append(&mut self, append: Append, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        let Append { slot, acks, batch, deadline, zstd_allowed } = append;
+        let waiter = slot.map(Waiter::Produce);
+        self.lead(ctx, |leader, now, effects| {
+            let decompressed = decompressed(&batch, leader.config(), now);
+            let append = machine::Append { waiter, acks, batch, deadline, zstd_allowed, internal: false, decompressed };
+            leader.append(append, now, effects);
+        })
+    }
+
+    fn fetch(&mut self, fetch: Fetch, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        let fetch = machine::Fetch {
+            key: fetch.slot.key(),
+            waiter: Waiter::Fetch(fetch.slot),
+            offset: fetch.offset,
+            current_leader_epoch: fetch.current_leader_epoch,
+            last_fetched_epoch: fetch.last_fetched_epoch,
+            isolation: fetch.isolation,
+            max_bytes: fetch.max_bytes,
+            min_one: true,
+            wait: fetch.wait,
+        };
+        self.lead(ctx, |leader, now, effects| leader.fetch(fetch, now, effects))
+    }
+
+    fn committed(&mut self, seq: u64, result: Result<(), CommitError>, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        if seq >> LIFE_SHIFT != self.life {
+            return Ok(()); // asked for in an earlier life
+        }
+        let ticket = seq & BARRIER;
+        if ticket == BARRIER {
+            self.read_log(ctx);
+            return Ok(());
+        }
+        let ticket = machine::Ticket(ticket);
+        self.lead(ctx, |leader, _, effects| match result {
+            Ok(()) => leader.written(ticket, effects),
+            Err(CommitError::Refused(StorageError::DiskFull { .. })) => {
+                leader.write_failed(ticket, WriteError::Full, effects);
+            }
+            Err(error) => leader.write_failed(ticket, WriteError::Failed(error.to_string()), effects),
+        })
+    }
+
+    fn list_offset(
+        &mut self,
+        query: machine::ListOffset,
+        reply: callboard_runtime::Reply<Result<Found, LookupError>>,
+        ctx: &mut Context<Self>,
+    ) {
+        let State::Leading(leader) = &self.state else { return };
+        let search = |from, until| Search {
+            storage: Arc::clone(&self.shared.storage),
+            log: self.identity.log,
+            from,
+            until,
+        };
+        let found = match leader.list_offset(query) {
+            Ok(ListAnswer::Found { offset, timestamp, leader_epoch }) => Ok(Found { offset, timestamp, leader_epoch }),
+            Ok(ListAnswer::NotFound) => Ok(Found::NOTHING),
+            Ok(ListAnswer::SearchTime { from, until, timestamp, .. }) => {
+                let search = search(from, until);
+                return self.search(reply, ctx, move || search.by_time(timestamp));
+            }
+            Ok(ListAnswer::SearchMax { from, until, .. }) => {
+                let search = search(from, until);
+                return self.search(reply, ctx, move || search.by_largest_time());
+            }
+            Err(error) => Err(error.into()),
+        };
+        reply.send(found);
+    }
+
+    fn search(
+        &self,
+        reply: callboard_runtime::Reply<Result<Found, LookupError>>,
+        ctx: &mut Context<Self>,
+        job: impl FnOnce() -> Result<Found, LookupError> + Send + 'static,
+    ) {
+        let searching = self.shared.pool.run(job);
+        ctx.spawn(async move { reply.send(searching.await.unwrap_or(Err(LookupError::Unavailable))) });
+    }
+
+    fn tick(&mut self, tail_share: usize, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        let mut query = None;
+        self.lead(ctx, |leader, now, effects| {
+            leader.expire(now, effects);
+            if leader.tail_bytes() > tail_share {
+                leader.shrink_tail(tail_share);
+            }
+            query = leader.retention_query(now);
+        })?;
+        if let Some(query) = query {
+            let (storage, log) = (Arc::clone(&self.shared.storage), self.identity.log);
+            let partition = self.name();
+            let reading = self.shared.pool.run(move || {
+                storage.state_range(log, StateFamily::Index, &query.from_key, RETENTION_ENTRIES)
+            });
+            ctx.pipe(async move {
+                let entries = match reading.await {
+                    Ok(Ok(entries)) => entries,
+                    Ok(Err(error)) => {
+                        tracing::warn!(%partition, %error, "retention could not read the index");
+                        Vec::new()
+                    }
+                    Err(_) => Vec::new(), // the node is stopping
+                };
+                PartitionMessage::IndexEntries(entries)
+            });
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> TopicPartition {
+        TopicPartition { topic: self.identity.topic.clone(), partition: self.identity.partition }
+    }
+}
+
+/// The records of a compressed batch, where the topic's settings make the leader look at them. What cannot be
+/// decompressed is left out, and refused by the machine.
+fn decompressed(batch: &CheckedBatch, config: &LogConfig, now: Now) -> Option<Bytes> {
+    match batch.header().compression() {
+        Ok(codec) if codec != Compression::None && needs_records(batch, config, now.wall) => {
+            compression::decompress(codec, batch.records()).ok().map(|records| Bytes::from(records.into_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// The ticket of the barrier that recovery waits for: all 40 bits set, so the machine never reaches it.
+const BARRIER: u64 = (1 << LIFE_SHIFT) - 1;
+
+impl Actor for PartitionLeader {
+    type Message = PartitionMessage;
+
+    fn started(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        self.begin_recovery(ctx);
+        Ok(())
+    }
+
+    fn handle(&mut self, message: PartitionMessage, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        if let State::Recovering(stash) = &mut self.state {
+            match message {
+                PartitionMessage::Recovered(Ok(recovered)) => return self.take_office(*recovered, ctx),
+                PartitionMessage::Recovered(Err(reason)) => return Err(reason.into()),
+                PartitionMessage::Committed { seq, result } => return self.committed(seq, result, ctx),
+                PartitionMessage::Tick { .. } | PartitionMessage::Expire | PartitionMessage::IndexEntries(_) => {}
+                // Asked for again from the image when the leader takes office.
+                PartitionMessage::Configure(_) => {}
+                message if stash.len() < STASH_MAX => stash.push(message),
+                refused => drop(refused), // whose waiter answers with a retriable error
+            }
+            return Ok(());
+        }
+        match message {
+            PartitionMessage::Append(append) => self.append(append, ctx),
+            PartitionMessage::Fetch(fetch) => self.fetch(fetch, ctx),
+            PartitionMessage::Committed { seq, result } => self.committed(seq, result, ctx),
+            PartitionMessage::ListOffset { query, reply } => {
+                self.list_offset(query, reply, ctx);
+                Ok(())
+            }
+            PartitionMessage::EpochEnd { current, wanted, reply } => {
+                self.lead(ctx, |leader, _, _| reply.send(leader.end_offset_for_epoch(current, wanted)))
+            }
+            PartitionMessage::DeleteRecords { before, reply } => {
+                self.lead(ctx, |leader, _, effects| leader.delete_records(before, Waiter::Delete(reply), effects))
+            }
+            PartitionMessage::Configure(config) => {
+                self.lead(ctx, |leader, _, effects| leader.configure(*config, effects))
+            }
+            PartitionMessage::Tick { tail_share } => self.tick(tail_share, ctx),
+            PartitionMessage::IndexEntries(entries) => {
+                let mut applied = Ok(());
+                self.lead(ctx, |leader, now, effects| applied = leader.apply_retention(&entries, now, effects))?;
+                Ok(applied?)
+            }
+            PartitionMessage::Expire => {
+                self.expire_at = None;
+                self.lead(ctx, |leader, now, effects| leader.expire(now, effects))
+            }
+            PartitionMessage::Inspect(reply) => self.lead(ctx, |leader, _, _| reply.send(leader.snapshot())),
+            PartitionMessage::Recovered(_) => Ok(()), // of a reading that a rebuild made void
+        }
+    }
+
+    fn stopped(&mut self) {
+        self.count_tail(0);
+        self.shared.directory.leave(self.identity.log);
+    }
+
+    fn snapshot(&self) -> Vec<(&'static str, String)> {
+        match &self.state {
+            State::Recovering(stash) => vec![("role", "recovering".into()), ("waiting", stash.len().to_string())],
+            State::Leading(leader) => {
+                let s = leader.snapshot();
+                vec![
+                    ("role", "leader".into()),
+                    ("epoch", s.epoch.to_string()),
+                    ("log_start", s.start.to_string()),
+                    ("high_watermark", s.high_watermark.to_string()),
+                    ("log_end", s.end.to_string()),
+                ]
+            }
+        }
+    }
+}
+
+impl Drop for PartitionLeader {
+    fn drop(&mut self) {
+        // A leader that panicked is dropped without being stopped; its share of the tail cache goes with it.
+        self.count_tail(0);
+    }
+}

@@ -1,0 +1,232 @@
+//! What a partition leader is told, and who waits for its answers.
+
+use callboard_model::{CheckedBatch, LeaderEpoch, LogConfig, Offset, Tick};
+use callboard_partition::{
+    Acks, DeleteError, EpochError, FetchError, Fetched, Isolation, LeaderSnapshot, ListOffset, ProduceError,
+    Produced, Recovered, Wait, Watermarks,
+};
+use callboard_runtime::{ActorRef, Message, Reply};
+use callboard_storage::CommitError;
+
+use crate::gateway::ConnectionMessage;
+use crate::partition::lookup::{Found, LookupError};
+
+/// One message to a partition leader.
+#[derive(Debug)]
+pub(crate) enum PartitionMessage {
+    /// Appends one batch.
+    Append(Append),
+    /// Reads from an offset on.
+    Fetch(Fetch),
+    /// Asks for an offset by time or place.
+    ListOffset {
+        /// What is asked.
+        query: ListOffset,
+        /// Where the answer goes.
+        reply: Reply<Result<Found, LookupError>>,
+    },
+    /// Where an epoch ended (KIP-320).
+    EpochEnd {
+        /// The epoch that the client believes in.
+        current: Option<LeaderEpoch>,
+        /// The epoch asked for.
+        wanted: LeaderEpoch,
+        /// Where the answer goes.
+        reply: Reply<Result<(LeaderEpoch, Offset), EpochError>>,
+    },
+    /// Moves the log start up to an offset, `-1` for the high watermark.
+    DeleteRecords {
+        /// First offset to keep.
+        before: Offset,
+        /// Where the answer goes: the new log start.
+        reply: Reply<Result<Offset, DeleteError>>,
+    },
+    /// The topic's settings have changed.
+    Configure(Box<LogConfig>),
+    /// The journal has done, or refused, a write.
+    Committed {
+        /// Which, with the incarnation that asked for it.
+        seq: u64,
+        /// How it went.
+        result: Result<(), CommitError>,
+    },
+    /// What the reading of the log found.
+    Recovered(Result<Box<Recovered>, String>),
+    /// Index entries for retention, oldest first.
+    IndexEntries(Vec<(Vec<u8>, Vec<u8>)>),
+    /// Time to look at retention, expiry and the tail cache. `tail_share` are the bytes that the tail may keep.
+    Tick {
+        /// Bytes of tail cache that this partition may keep while idle.
+        tail_share: usize,
+    },
+    /// A deadline in the machine has come.
+    Expire,
+    /// Asks for the numbers that operators see.
+    Inspect(Reply<LeaderSnapshot>),
+}
+
+impl Message for PartitionMessage {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Append(append) => append.batch.len(),
+            _ => 0,
+        }
+    }
+
+    /// A batch that kills its leader is refused when its producer sends it again, other batches are not.
+    fn fingerprint(&self) -> Option<u64> {
+        match self {
+            Self::Append(append) => Some(u64::from(append.batch.header().crc)),
+            _ => None,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Append(_) => "Append",
+            Self::Fetch(_) => "Fetch",
+            Self::ListOffset { .. } => "ListOffset",
+            Self::EpochEnd { .. } => "EpochEnd",
+            Self::DeleteRecords { .. } => "DeleteRecords",
+            Self::Configure(_) => "Configure",
+            Self::Committed { .. } => "Committed",
+            Self::Recovered(_) => "Recovered",
+            Self::IndexEntries(_) => "IndexEntries",
+            Self::Tick { .. } => "Tick",
+            Self::Expire => "Expire",
+            Self::Inspect(_) => "Inspect",
+        }
+    }
+}
+
+/// A batch to append, and who waits for it.
+#[derive(Debug)]
+pub(crate) struct Append {
+    /// Who waits; nobody with acks=0.
+    pub slot: Option<ProduceSlot>,
+    /// What must hold before the answer.
+    pub acks: Acks,
+    /// The batch, verified.
+    pub batch: CheckedBatch,
+    /// When the client stops waiting.
+    pub deadline: Tick,
+    /// Whether the request's version permits zstd (KIP-110).
+    pub zstd_allowed: bool,
+}
+
+/// A read, and who waits for it.
+#[derive(Debug)]
+pub(crate) struct Fetch {
+    /// Who waits.
+    pub slot: FetchSlot,
+    /// First offset wanted.
+    pub offset: Offset,
+    /// The epoch that the client believes in.
+    pub current_leader_epoch: Option<LeaderEpoch>,
+    /// The epoch of the client's last record.
+    pub last_fetched_epoch: Option<LeaderEpoch>,
+    /// Which records may be seen.
+    pub isolation: Isolation,
+    /// Bytes wanted at most.
+    pub max_bytes: usize,
+    /// Until when and beyond which offset to wait for more.
+    pub wait: Option<Wait>,
+}
+
+/// One partition's place in a produce request. Dropped without an answer, it answers that the leader is gone, which
+/// makes clients ask for the metadata and try again.
+#[derive(Debug)]
+pub(crate) struct ProduceSlot(Option<Place>);
+
+/// One partition's place in a fetch request; see [`ProduceSlot`].
+#[derive(Debug)]
+pub(crate) struct FetchSlot {
+    place: Option<Place>,
+    connection: u64,
+}
+
+#[derive(Debug)]
+struct Place {
+    connection: ActorRef<ConnectionMessage>,
+    request: u64,
+    index: u32,
+}
+
+impl ProduceSlot {
+    /// A place in request `request` of a connection.
+    pub(crate) fn new(connection: ActorRef<ConnectionMessage>, request: u64, index: u32) -> Self {
+        Self(Some(Place { connection, request, index }))
+    }
+
+    /// Gives the answer.
+    pub(crate) fn answer(mut self, result: Result<Produced, ProduceError>) {
+        self.send(result);
+    }
+
+    /// The gateway answers in the leader's place.
+    pub(crate) fn forget(mut self) {
+        self.0 = None;
+    }
+
+    fn send(&mut self, result: Result<Produced, ProduceError>) {
+        if let Some(Place { connection, request, index }) = self.0.take() {
+            // A closed connection needs no answer.
+            drop(connection.tell_answer(ConnectionMessage::Produced { request, index, result }));
+        }
+    }
+}
+
+impl Drop for ProduceSlot {
+    fn drop(&mut self) {
+        self.send(Err(ProduceError::NotLeader));
+    }
+}
+
+impl FetchSlot {
+    /// A place in request `request` of connection number `number`.
+    pub(crate) fn new(connection: ActorRef<ConnectionMessage>, request: u64, index: u32, number: u64) -> Self {
+        Self { place: Some(Place { connection, request, index }), connection: number }
+    }
+
+    /// What a waiting fetch is replaced by: a connection waits for a partition once at most.
+    pub(crate) fn key(&self) -> u64 {
+        self.connection
+    }
+
+    /// Gives the answer.
+    pub(crate) fn answer(mut self, result: Result<Fetched, FetchError>) {
+        self.send(result);
+    }
+
+    /// The gateway answers in the leader's place.
+    pub(crate) fn forget(mut self) {
+        self.place = None;
+    }
+
+    fn send(&mut self, result: Result<Fetched, FetchError>) {
+        if let Some(Place { connection, request, index }) = self.place.take() {
+            drop(connection.tell_answer(ConnectionMessage::Fetched { request, index, result: Box::new(result) }));
+        }
+    }
+}
+
+impl Drop for FetchSlot {
+    fn drop(&mut self) {
+        self.send(Err(FetchError::Epoch { error: EpochError::NotLeader, marks: UNKNOWN }));
+    }
+}
+
+/// Positions of a log that nobody can be asked about.
+const UNKNOWN: Watermarks =
+    Watermarks { high_watermark: Offset::NONE, last_stable: Offset::NONE, log_start: Offset::NONE };
+
+/// Who waits for something that the machine decides.
+#[derive(Debug)]
+pub(super) enum Waiter {
+    /// A produce request's partition.
+    Produce(ProduceSlot),
+    /// A fetch request's partition.
+    Fetch(FetchSlot),
+    /// A DeleteRecords request's partition.
+    Delete(Reply<Result<Offset, DeleteError>>),
+}

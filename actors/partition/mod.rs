@@ -1,0 +1,11 @@
+//! Partitions: the shell of the leader machine, one actor for each partition led here.
+//!
+//! Deliberately absent: decisions (they are `src/partition`'s) and disk access on the arbiter (it is the pool's).
+
+mod leader;
+pub(crate) mod lookup;
+mod message;
+mod recovery;
+
+pub(crate) use leader::{Identity, LeaderContext, PartitionLeader, Role};
+pub(crate) use message::{Append, Fetch, FetchSlot, PartitionMessage, ProduceSlot};

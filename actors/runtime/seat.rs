@@ -1,0 +1,185 @@
+//! Where an incarnation sits: its value, its context, the budget of this turn, and what is in its hands.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task,
+};
+
+use crate::{
+    Actor, Context, Message,
+    arbiter::Pulse,
+    event::{DeadLetterReason, Event},
+    host::Parcel,
+    poison::Poison,
+    record::Entry,
+    reply::{NoReply, drop_undelivered},
+};
+
+/// Messages handled in one turn before the others on the arbiter get theirs.
+pub(crate) const BUDGET: u32 = 64;
+
+pub(crate) struct Seat<A: Actor> {
+    pub(crate) value: Option<Box<A>>,
+    pub(crate) ctx: Context<A>,
+    pub(crate) budget: u32,
+    pub(crate) poison: Poison,
+    /// the next message shall panic (fault injection)
+    pub(crate) inject_panic: bool,
+    /// messages are not handled any more but buried as dead letters
+    pub(crate) burying: bool,
+    pub(crate) in_hand: InHand,
+    pulse: Arc<Pulse>,
+    last_name: &'static str,
+}
+
+/// What was being handled, to be settled if it fails.
+#[derive(Default)]
+pub(crate) struct InHand {
+    /// of a message that holds credits
+    pub(crate) weight: Option<u32>,
+    /// name and fingerprint, while a message is handled
+    pub(crate) message: Option<(&'static str, Option<u64>)>,
+    /// its panic was asked for, so it says nothing about the message
+    pub(crate) injected: bool,
+}
+
+// Nothing in it is pinned; the value is boxed.
+impl<A: Actor> Unpin for Seat<A> {}
+
+impl<A: Actor> Seat<A> {
+    pub(crate) fn new(ctx: Context<A>, poison: Poison, pulse: Arc<Pulse>) -> Seat<A> {
+        Seat {
+            value: None,
+            ctx,
+            budget: BUDGET,
+            poison,
+            inject_panic: false,
+            burying: false,
+            in_hand: InHand::default(),
+            pulse,
+            last_name: "",
+        }
+    }
+
+    /// Whether the next message must wait: for another turn, for a control order, or for ever.
+    #[inline]
+    pub(crate) fn must_pause(&self) -> bool {
+        if self.burying {
+            return self.budget == 0;
+        }
+        self.budget == 0 || self.ctx.has_verdict() || self.ctx.door().record().has_control()
+    }
+
+    /// Handles the timers that are due, ahead of the mailbox.
+    pub(crate) fn fire_timers(&mut self, cx: &mut task::Context<'_>) {
+        while !self.ctx.timers.is_empty() && !self.must_pause() {
+            let Some(message) = self.ctx.timers.poll_due(cx) else {
+                return;
+            };
+            self.run(message);
+        }
+    }
+
+    /// Handles a message out of the mailbox and gives its credits back.
+    #[inline]
+    pub(crate) fn deliver(&mut self, parcel: Parcel<A::Message>) {
+        let Parcel {
+            message,
+            weight,
+            at_ms,
+        } = parcel;
+        if self.burying {
+            self.budget -= 1;
+            self.refuse(message, DeadLetterReason::Stopped, NoReply::Gone);
+            self.ctx.door().record().credits.release(weight);
+            return;
+        }
+        self.ctx.door().record().oldest_ms.store(at_ms, Relaxed);
+        self.in_hand.weight = Some(weight);
+        self.run(message);
+        self.in_hand.weight = None;
+        self.ctx.door().record().credits.release(weight);
+    }
+
+    #[inline]
+    fn run(&mut self, message: A::Message) {
+        self.budget = self.budget.saturating_sub(1);
+        let name = message.name();
+        let fingerprint = message.fingerprint();
+        let record = self.ctx.door().record();
+        let now_ms = record.system.clock().coarse_ms();
+        if self.poison.is_active() && self.poison.refuses(name, fingerprint, now_ms) {
+            self.refuse(message, DeadLetterReason::Poison, NoReply::Poison);
+            return;
+        }
+        record.busy_ms.store(now_ms + 1, Relaxed);
+        // Names are shared text: comparing where they lie spares a lock for each message.
+        if !std::ptr::eq(self.last_name, name) {
+            self.last_name = name;
+            record.set_current(name);
+        }
+        self.pulse.beat();
+        self.in_hand.message = Some((name, fingerprint));
+        if self.inject_panic {
+            self.inject_panic = false;
+            self.in_hand.injected = true;
+            panic!("injected panic");
+        }
+        let value = self
+            .value
+            .as_mut()
+            .expect("a seat without a value is not polled");
+        match value.handle(message, &mut self.ctx) {
+            // It said "fail": settled like an error.
+            Ok(()) if self.ctx.is_failing() => {}
+            Ok(()) => {
+                self.in_hand.message = None;
+                let handled = &self.ctx.door().record().handled;
+                // One writer: no need for an atomic addition.
+                handled.store(handled.load(Relaxed) + 1, Relaxed);
+                if self.poison.is_active() {
+                    self.poison.succeeded(name, fingerprint);
+                }
+            }
+            Err(failure) => self.ctx.fail_with(failure, name),
+        }
+    }
+
+    #[cold]
+    fn refuse(&mut self, message: A::Message, reason: DeadLetterReason, why: NoReply) {
+        let record = self.ctx.door().record();
+        record
+            .system
+            .note_dead_letter(record, message.name(), reason);
+        drop_undelivered(message, why);
+    }
+
+    /// Gives back the credits of a message whose handling ended with its incarnation.
+    pub(crate) fn settle_cut_off(&mut self) {
+        if let Some(weight) = std::mem::take(&mut self.in_hand).weight {
+            self.ctx.door().record().credits.release(weight);
+        }
+    }
+
+    /// Settles what was in hand after a failure: credits back, the message suspected. Names what failed, if it was a message.
+    pub(crate) fn settle_failure(&mut self) -> Option<&'static str> {
+        let in_hand = std::mem::take(&mut self.in_hand);
+        let record = self.ctx.door().record();
+        if let Some(weight) = in_hand.weight {
+            record.credits.release(weight);
+        }
+        let (name, fingerprint) = in_hand.message?;
+        if !in_hand.injected {
+            let now_ms = record.system.clock().coarse_ms();
+            if let Some(failures) = self.poison.failed(name, fingerprint, now_ms) {
+                record.system.emit(|| Event::PoisonMessage {
+                    path: record.path.clone(),
+                    message: name,
+                    fingerprint,
+                    failures,
+                });
+            }
+        }
+        Some(name)
+    }
+}

@@ -1,0 +1,248 @@
+//! Which value of a config counts: the layers, from the topic down to the built-in default, and where it came from.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use callboard_model::{CleanupPolicy, CompressionType, FlushMode, LogConfig, TimestampType};
+
+use crate::broker_config::{self, BrokerConfig};
+use crate::config_value::{ConfigError, Value};
+use crate::image::Configs;
+use crate::topic_config::{self, TopicConfig};
+
+/// Where a config's value comes from, with its number in DescribeConfigs answers (KIP-226).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(i8)]
+pub enum ConfigSource {
+    /// Set on the topic.
+    DynamicTopic = 1,
+    /// Set on the broker while it runs.
+    DynamicBroker = 2,
+    /// Set for all brokers while they run.
+    DynamicDefaultBroker = 3,
+    /// In the node's settings.
+    StaticBroker = 4,
+    /// Built in.
+    Default = 5,
+}
+
+impl ConfigSource {
+    /// The number on the wire.
+    pub fn number(self) -> i8 {
+        self as i8
+    }
+}
+
+/// What a node's settings say, under Kafka's names; every value was checked. It should hold what somebody set, and
+/// what has no default (`node.id`, `log.dirs`, `listeners`): what it holds is shown as set by the settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StaticConfig(Configs);
+
+impl StaticConfig {
+    /// Checks names and values; errors at the first that is unknown, illegal or not served.
+    pub fn new(values: BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        for (name, value) in &values {
+            broker_config::require(name)?.check(value)?;
+        }
+        let config = Self(values);
+        Layers::new(&Configs::new(), &Configs::new(), &config).check_together()?;
+        Ok(config)
+    }
+
+    /// `num.partitions`.
+    pub fn num_partitions(&self) -> i32 {
+        i32::try_from(self.number("num.partitions")).expect("it is an INT")
+    }
+
+    /// `default.replication.factor`; what no `i16` holds is more than any cluster has.
+    pub fn default_replication_factor(&self) -> i16 {
+        i16::try_from(self.number("default.replication.factor")).unwrap_or(i16::MAX)
+    }
+
+    /// `auto.create.topics.enable`.
+    pub fn auto_create_topics_enable(&self) -> bool {
+        self.value("auto.create.topics.enable") == Value::Boolean(true)
+    }
+
+    /// `delete.topic.enable`.
+    pub fn delete_topic_enable(&self) -> bool {
+        self.value("delete.topic.enable") == Value::Boolean(true)
+    }
+
+    /// The values by name.
+    pub fn values(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+
+    fn number(&self, name: &str) -> i64 {
+        let Value::Number(number) = self.value(name) else { unreachable!("{name} is a number in the table") };
+        number
+    }
+
+    fn value(&self, name: &str) -> Value {
+        let config = broker_config::find(name).expect("named in the table");
+        let raw = self.0.get(name).map(String::as_str).or(config.default).expect("it has a default");
+        config.parse(raw).expect("checked when it was set")
+    }
+}
+
+/// One level at which a config's value was found.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Found {
+    /// The name that it was found under.
+    pub(crate) name: &'static str,
+    /// The value under that name.
+    pub(crate) value: Value,
+    /// The level.
+    pub(crate) source: ConfigSource,
+}
+
+/// All levels that a config can be set at, the strongest first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layers<'a> {
+    topic: Option<&'a Configs>,
+    broker: &'a Configs,
+    cluster: &'a Configs,
+    settings: &'a StaticConfig,
+}
+
+impl<'a> Layers<'a> {
+    pub(crate) fn new(broker: &'a Configs, cluster: &'a Configs, settings: &'a StaticConfig) -> Self {
+        Self { topic: None, broker, cluster, settings }
+    }
+
+    pub(crate) fn with_topic(self, topic: &'a Configs) -> Self {
+        Self { topic: Some(topic), ..self }
+    }
+
+    /// Everything that is said about a topic config, the strongest first; each in the unit that it was said in.
+    pub(crate) fn found(&self, config: &'static TopicConfig) -> Vec<Found> {
+        let mut found: Vec<Found> = self.own(config).into_iter().collect();
+        for (values, source) in self.dynamic_and_static() {
+            found.extend(config.synonyms.iter().filter_map(|synonym| at(synonym.name, values, source)));
+        }
+        found.extend(config.synonyms.iter().filter_map(|synonym| default_of(named(synonym.name))));
+        found
+    }
+
+    /// Everything that is said about a broker config, the strongest first.
+    pub(crate) fn found_for_broker(&self, config: &'static BrokerConfig) -> Vec<Found> {
+        let levels = self.dynamic_and_static().into_iter();
+        levels.filter_map(|(values, source)| at(config.name, values, source)).chain(default_of(config)).collect()
+    }
+
+    /// The value of a topic config that counts.
+    pub(crate) fn value(&self, config: &'static TopicConfig) -> Value {
+        self.set(config).map_or_else(|| config.default_value(), |(value, _)| value)
+    }
+
+    /// The value of a topic config that somebody set, and where; none if the default counts.
+    pub(crate) fn set(&self, config: &'static TopicConfig) -> Option<(Value, ConfigSource)> {
+        if let Some(own) = self.own(config) {
+            return Some((own.value, own.source));
+        }
+        self.dynamic_and_static().into_iter().find_map(|(values, source)| {
+            let mut said =
+                config.synonyms.iter().filter_map(|synonym| Some((at(synonym.name, values, source)?, synonym)));
+            said.next().map(|(found, synonym)| (synonym.unit.convert(found.value), source))
+        })
+    }
+
+    fn own(&self, config: &'static TopicConfig) -> Option<Found> {
+        let value = config.parse(self.topic?.get(config.name)?).expect("replay parsed it");
+        Some(Found { name: config.name, value, source: ConfigSource::DynamicTopic })
+    }
+
+    /// Errors if values that are legal one by one contradict each other.
+    pub(crate) fn check_together(&self) -> Result<(), ConfigError> {
+        let (least, most) = (self.number("min.compaction.lag.ms"), self.number("max.compaction.lag.ms"));
+        if least > most {
+            let text = format!(
+                "conflict topic config setting min.compaction.lag.ms ({least}) > max.compaction.lag.ms ({most})"
+            );
+            return Err(ConfigError::Conflict(text));
+        }
+        if self.text("flush.mode") == "async"
+            && let Some(name) = self.flush_bound()
+        {
+            let text = format!("flush.mode=async syncs at no promised moment, which contradicts {name}");
+            return Err(ConfigError::Conflict(text));
+        }
+        Ok(())
+    }
+
+    /// What partitions are held to.
+    pub(crate) fn log_config(&self) -> LogConfig {
+        let bound = |number: i64| (number >= 0).then(|| Duration::from_millis(number.unsigned_abs()));
+        let distance = |number: i64| bound(number).filter(|_| number != i64::MAX);
+        let Value::List(policy) = self.get("cleanup.policy") else { unreachable!("cleanup.policy is a list") };
+        LogConfig {
+            cleanup_policy: CleanupPolicy {
+                delete: policy.iter().any(|element| element == "delete"),
+                compact: policy.iter().any(|element| element == "compact"),
+            },
+            retention: bound(self.number("retention.ms")),
+            retention_bytes: u64::try_from(self.number("retention.bytes")).ok(),
+            segment: Duration::from_millis(self.number("segment.ms").unsigned_abs()),
+            max_message_bytes: usize::try_from(self.number("max.message.bytes")).expect("it is at least 0"),
+            timestamp_type: match self.text("message.timestamp.type").as_str() {
+                "LogAppendTime" => TimestampType::LogAppendTime,
+                _ => TimestampType::CreateTime,
+            },
+            timestamp_before_max: distance(self.number("message.timestamp.before.max.ms")),
+            timestamp_after_max: distance(self.number("message.timestamp.after.max.ms")),
+            min_insync_replicas: usize::try_from(self.number("min.insync.replicas")).expect("it is at least 1"),
+            compression_type: CompressionType::Producer,
+            flush_mode: match self.text("flush.mode").as_str() {
+                // A default of all brokers may have come after the topic's own choice; the stricter of both counts.
+                "async" if self.flush_bound().is_none() => FlushMode::Async,
+                _ => FlushMode::Sync,
+            },
+        }
+    }
+
+    /// The config that asks for syncs after a number of records or milliseconds, if one does.
+    fn flush_bound(&self) -> Option<&'static str> {
+        ["flush.messages", "flush.ms"].into_iter().find(|name| self.number(name) != i64::MAX)
+    }
+
+    fn dynamic_and_static(&self) -> [(&'a Configs, ConfigSource); 3] {
+        [
+            (self.broker, ConfigSource::DynamicBroker),
+            (self.cluster, ConfigSource::DynamicDefaultBroker),
+            (&self.settings.0, ConfigSource::StaticBroker),
+        ]
+    }
+
+    fn get(&self, name: &str) -> Value {
+        self.value(topic_config::find(name).expect("named in the table"))
+    }
+
+    fn number(&self, name: &str) -> i64 {
+        let Value::Number(number) = self.get(name) else { unreachable!("{name} is a number in the table") };
+        number
+    }
+
+    fn text(&self, name: &str) -> String {
+        let Value::Text(text) = self.get(name) else { unreachable!("{name} is a text in the table") };
+        text
+    }
+}
+
+fn named(name: &str) -> &'static BrokerConfig {
+    broker_config::find(name).expect("only names of the table are asked for, a test looks each synonym up")
+}
+
+fn at(name: &str, values: &Configs, source: ConfigSource) -> Option<Found> {
+    let raw = values.get(name)?;
+    let config = named(name);
+    Some(Found { name: config.name, value: config.parse(raw).expect("replay or the settings parsed it"), source })
+}
+
+fn default_of(config: &'static BrokerConfig) -> Option<Found> {
+    let value = config.parse(config.default?).expect("the table's defaults are legal, a test parses each");
+    Some(Found { name: config.name, value, source: ConfigSource::Default })
+}
+
+#[cfg(test)]
+mod tests;

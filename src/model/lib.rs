@@ -1,0 +1,27 @@
+//! The vocabulary of Callboard as types: ids, epochs, offsets, record batches, error codes, limits.
+//!
+//! Invariant: a value of these types is well-formed by construction.
+//! Deliberately absent: IO, clocks, randomness, actors, codecs for compressed data.
+
+mod epoch;
+mod error_code;
+mod ids;
+mod journal;
+pub mod limits;
+mod log_config;
+mod names;
+mod offset;
+mod record;
+mod record_batch;
+mod time;
+
+pub use epoch::{LeaderEpoch, PartitionEpoch, ProducerEpoch};
+pub use error_code::ErrorCode;
+pub use ids::{BrokerId, ClusterId, LogId, PartitionIndex, ProducerId, TopicId, TopicIdError, TopicPartition};
+pub use journal::{Durability, JournalWrite, LogWrite, StateFamily, StoredBatch};
+pub use log_config::{CleanupPolicy, CompressionType, FlushMode, LogConfig, TimestampType};
+pub use names::{TopicName, TopicNameError};
+pub use offset::Offset;
+pub use record::{Record, RecordError, RecordHeader, Records};
+pub use record_batch::{BatchError, BatchHeader, Batches, CheckedBatch, Compression, HEADER_LEN, PREFIX_LEN, Prefix};
+pub use time::{Tick, Timestamp};

@@ -1,0 +1,74 @@
+//! The right key that a wrong one was most likely meant to be.
+
+use crate::{Key, keys};
+
+/// The key nearest to `wrong`, if any is near enough to be worth naming.
+///
+/// Kafka's own spelling (`num.partitions`) and a key in the wrong section count as near.
+pub(crate) fn nearest(wrong: &str) -> Option<&'static Key> {
+    let plain = normal(wrong);
+    let last = normal(wrong.rsplit('.').next().unwrap_or(wrong));
+    let cost = |key: &Key| {
+        let full = edits(&plain, &normal(key.name));
+        // The right word in the wrong place costs one; Kafka's word nothing.
+        let short = edits(&last, &normal(key.short_name())) + 1;
+        let kafka = key.kafka.map(normal).filter(|kafka| plain.ends_with(kafka.as_str())).map_or(usize::MAX, |_| 0);
+        full.min(short).min(kafka)
+    };
+    let (least, key) = keys().map(|key| (cost(key), key)).min_by_key(|(cost, _)| *cost)?;
+    (least <= (last.len() / 3).max(2)).then_some(key)
+}
+
+/// The nearest of a few words.
+pub(crate) fn nearest_word<'a>(wrong: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let (least, word) = words.map(|word| (edits(wrong, word), word)).min_by_key(|(cost, _)| *cost)?;
+    (least <= (wrong.len() / 3).max(2)).then_some(word)
+}
+
+fn normal(name: &str) -> String {
+    name.to_lowercase().replace(['.', '-'], "_")
+}
+
+/// How many letters must be put in, taken out, replaced or swapped with their neighbour (Damerau, restricted).
+fn edits(from: &str, to: &str) -> usize {
+    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
+    let mut older: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=to.len()).collect();
+    for (row, letter) in from.iter().enumerate() {
+        let mut line = vec![row + 1];
+        for (column, other) in to.iter().enumerate() {
+            let replaced = above[column] + usize::from(letter != other);
+            let mut least = replaced.min(above[column + 1] + 1).min(line[column] + 1);
+            if row > 0 && column > 0 && *letter == to[column - 1] && from[row - 1] == *other {
+                least = least.min(older[column - 1] + 1);
+            }
+            line.push(least);
+        }
+        older = std::mem::replace(&mut above, line);
+    }
+    above[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_counts_single_slips() {
+        assert_eq!(edits("listen", "listen"), 0);
+        assert_eq!(edits("lisetn", "listen"), 1);
+        assert_eq!(edits("lsten", "listen"), 1);
+        assert_eq!(edits("listens", "listen"), 1);
+        assert_eq!(edits("", "abc"), 3);
+    }
+
+    #[test]
+    fn a_slip_kafka_s_name_and_a_wrong_section_lead_to_the_right_key() {
+        let name = |wrong| nearest(wrong).map(|key| key.name);
+        assert_eq!(name("kafka.num_partition"), Some("kafka.num_partitions"));
+        assert_eq!(name("num.partitions"), Some("kafka.num_partitions"));
+        assert_eq!(name("storage.max_connections"), Some("kafka.max_connections"));
+        assert_eq!(name("log.dirs"), Some("storage.data_dir"));
+        assert_eq!(name("kafka.quite_another_thing"), None);
+    }
+}

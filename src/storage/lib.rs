@@ -1,0 +1,38 @@
+//! What a node keeps on its disk: the journal of all its partitions, the small log of its metadata, its identity.
+//!
+//! The journal is one RocksDB database. Batches of all partitions of a retention class go to a shared *generation* (a
+//! column family that is dropped whole); state goes to a few families by kind; everything that belongs together goes
+//! in one atomic write. [`Committer`] groups the writes of many partitions into one sync.
+//!
+//! Invariants: a log is contiguous from its start to its end but for what compaction or the operator took away; a write
+//! is acknowledged after its own sync; a batch is verified whenever it is read; a log's number is never used twice.
+//! Deliberately absent: leadership, high watermarks, producers' rules, retention's decisions (partitions make them and
+//! hand in [`callboard_model::JournalWrite`]s), actors, logging. RocksDB is used here and nowhere else.
+
+mod class;
+mod committer;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
+mod data_dir;
+mod disk;
+mod error;
+mod memory;
+mod metadata;
+mod options;
+mod rocks;
+mod storage;
+
+pub use class::RetentionClass;
+pub use committer::{
+    CommitError, CommitHandle, CommitSink, CommitStats, Committer, CommitterOptions, Done, OnFatal, Ticket,
+};
+pub use data_dir::{DataDir, DataDirError, DataDirOpenError, DataDirOptions, Identity, raise_open_file_limit};
+pub use disk::DiskSpace;
+pub use error::StorageError;
+pub use memory::MemoryStorage;
+pub use metadata::{LoadedMetadata, MemoryMetadata, MetadataLog, MetadataStore};
+pub use options::{Opening, Options};
+pub use rocks::{Recovery, RocksStorage};
+pub use storage::{
+    GenerationInfo, LogEntry, MaintenanceReport, MemoryFigures, NewLog, ReadSlice, StateEntry, Storage, Usage,
+};

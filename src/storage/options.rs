@@ -1,0 +1,63 @@
+//! How the journal is laid out and bounded; every field has a default that suits a small machine.
+
+use std::time::Duration;
+
+const MIB: usize = 1024 * 1024;
+
+/// Whether a folder must hold data already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Take what is there, begin anew where nothing is.
+    CreateIfMissing,
+    /// Data was here before: finding none is an error and never a new beginning.
+    MustExist,
+}
+
+/// The journal's layout and bounds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Bytes after which a generation takes no more appends. Smaller: space comes back sooner. Larger: fewer files.
+    pub generation_bytes: u64,
+    /// How long a generation takes appends; `None` follows its class.
+    pub generation_age: Option<Duration>,
+    /// Bytes of one generation kept in memory before they are written out.
+    pub memtable_bytes: usize,
+    /// Bytes of everything kept in memory before it is written out.
+    pub memtables_bytes: usize,
+    /// Bytes of write-ahead log after which the oldest families are written out; bounds the time of recovery.
+    pub wal_bytes: u64,
+    /// Bytes of blocks and indexes kept in memory.
+    pub block_cache_bytes: usize,
+    /// Table files held open.
+    pub open_files: u32,
+    /// Bytes that must stay free on the disk: below it appends are refused, reads and retention go on.
+    pub disk_reserve_bytes: u64,
+    /// Percent of a sealed generation's bytes that may still be alive for it to be evacuated.
+    pub evacuate_below_percent: u8,
+    /// How long a generation has to stay below that before it is evacuated; `None` is its class's generation age.
+    /// Retention alone empties most generations soon after; copying those would be a waste.
+    pub evacuate_after: Option<Duration>,
+    /// Bytes that one call of maintenance copies at most.
+    pub evacuate_bytes: u64,
+    /// Go on after losing data: what cannot be read is given up, a copy of the damaged folder is kept.
+    pub accept_data_loss: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            generation_bytes: 1024 * MIB as u64,
+            generation_age: None,
+            memtable_bytes: 64 * MIB,
+            memtables_bytes: 128 * MIB,
+            wal_bytes: 256 * MIB as u64,
+            block_cache_bytes: 32 * MIB,
+            open_files: 512,
+            disk_reserve_bytes: 1024 * MIB as u64,
+            evacuate_below_percent: 35,
+            evacuate_after: None,
+            evacuate_bytes: 64 * MIB as u64,
+            accept_data_loss: false,
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! One group of writes as one atomic write of the database.
+//!
+//! Each write is *planned* first (refused or not, without effect), then *staged* into the batch and into copies of the
+//! logs' states. The copies replace the originals when the database has taken the batch.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use callboard_model::{JournalWrite, LogId, LogWrite, Offset};
+use rocksdb::{FlushOptions, WriteBatch, WriteOptions};
+
+use super::catalogue::{Generation, Log, LogState, Range, range_of};
+use super::families::{LOGS, RANGES};
+use super::keys::{GenerationEntry, NEXT_GENERATION_KEY, batch_key, generation_key, log_limit, state_key};
+use super::{Handle, RocksStorage, Writer};
+use crate::{RetentionClass, StorageError};
+
+/// A log's state as it will be, with what this group appended to it.
+struct Staged {
+    log: Arc<Log>,
+    state: LogState,
+    end: Offset,
+    appended: Vec<Offset>,
+    entry_changed: bool,
+}
+
+/// The group while it is put together.
+struct Group<'a> {
+    storage: &'a RocksStorage,
+    writer: &'a mut Writer,
+    batch: WriteBatch,
+    logs: HashMap<LogId, Staged>,
+    handles: HashMap<u32, Handle<'a>>,
+    bytes: BTreeMap<u32, u64>,
+    room: Option<Result<(), StorageError>>,
+}
+
+impl RocksStorage {
+    pub(super) fn apply_group(&self, writes: &[JournalWrite]) -> Vec<Result<(), StorageError>> {
+        let mut writer = self.writer();
+        if let Err(error) = self.check_open() {
+            return vec![Err(error); writes.len()];
+        }
+        let capacity = writes.iter().map(JournalWrite::batch_bytes).sum::<usize>() + 64 * writes.len();
+        let mut group = Group {
+            storage: self,
+            writer: &mut writer,
+            batch: WriteBatch::with_capacity_bytes(capacity),
+            logs: HashMap::new(),
+            handles: HashMap::new(),
+            bytes: BTreeMap::new(),
+            room: None,
+        };
+        let mut results = Vec::with_capacity(writes.len());
+        for write in writes {
+            results.push(group.stage(write));
+        }
+        if let Err(error) = group.finish() {
+            results.iter_mut().filter(|result| result.is_ok()).for_each(|result| *result = Err(error.clone()));
+        }
+        results
+    }
+
+    /// The generation of a class that takes appends; made if there is none, or if the newest has its size.
+    pub(super) fn open_generation(
+        &self,
+        writer: &mut Writer,
+        class: RetentionClass,
+    ) -> Result<Arc<Generation>, StorageError> {
+        if let Some(open) = writer.open.get(&class) {
+            if open.bytes() < self.options.generation_bytes {
+                return Ok(Arc::clone(open));
+            }
+            let full = Arc::clone(open);
+            self.seal(writer, &full)?;
+        }
+        let seq = writer.next_generation;
+        let generation = Generation::new(class, seq, GenerationEntry::default(), 0);
+        let failed = |error: rocksdb::Error| {
+            if super::damage::is_no_space(&error) {
+                self.space.no_space(&error)
+            } else {
+                StorageError::engine("create generation", &error)
+            }
+        };
+        self.db.create_cf(&generation.name, &self.families.of(&generation.name)).map_err(failed)?;
+        writer.next_generation = seq + 1;
+        let mut batch = WriteBatch::default();
+        batch.put(NEXT_GENERATION_KEY, writer.next_generation.to_be_bytes());
+        batch.put(generation_key(seq), generation.entry().to_bytes());
+        self.write("create generation", batch)?;
+        let generation = self.generations.insert(generation);
+        writer.open.insert(class, Arc::clone(&generation));
+        Ok(generation)
+    }
+
+    /// Takes a generation out of use for appends and has it written to its files.
+    pub(super) fn seal(&self, writer: &mut Writer, generation: &Generation) -> Result<(), StorageError> {
+        generation.seal();
+        writer.open.remove(&generation.class);
+        let mut batch = WriteBatch::default();
+        batch.put(generation_key(generation.seq), generation.entry().to_bytes());
+        self.write("seal generation", batch)?;
+        if let Some(handle) = self.generation_handle(generation.seq) {
+            let mut flush = FlushOptions::default();
+            flush.set_wait(false);
+            // It is only a beginning: what it does not do now is done by a later flush of the same family.
+            let _ = self.db.flush_cf_opt(&handle, &flush);
+        }
+        Ok(())
+    }
+}
+
+impl Group<'_> {
+    fn stage(&mut self, write: &JournalWrite) -> Result<(), StorageError> {
+        if write.writes.iter().any(|write| matches!(write, LogWrite::Append(_))) {
+            let space = &self.storage.space;
+            let bytes = write.batch_bytes() as u64;
+            // One look per group decides for all of it.
+            self.room.get_or_insert_with(|| space.check(bytes)).clone()?;
+        }
+        if !self.logs.contains_key(&write.log) {
+            let log = self.storage.catalogue.get(write.log)?;
+            let view = self.storage.view(&log)?;
+            let state = log.lock().clone();
+            let staged = Staged { log, state, end: view.end, appended: Vec::new(), entry_changed: false };
+            self.logs.insert(write.log, staged);
+        }
+        let cuts = self.plan(write)?;
+        // Made before anything is staged: making it can fail.
+        if write.writes.iter().any(|write| matches!(write, LogWrite::Append(_))) {
+            let class = self.logs[&write.log].state.class;
+            let generation = self.generation_for(class)?;
+            self.handle(generation.seq)?;
+            self.perform(write, cuts, Some(generation.seq));
+        } else {
+            self.perform(write, cuts, None);
+        }
+        Ok(())
+    }
+
+    fn generation_for(&mut self, class: RetentionClass) -> Result<Arc<Generation>, StorageError> {
+        self.storage.open_generation(self.writer, class)
+    }
+
+    fn handle(&mut self, seq: u32) -> Result<(), StorageError> {
+        if !self.handles.contains_key(&seq) {
+            let handle = self.storage.generation_handle(seq).ok_or(StorageError::Engine {
+                doing: "find generation",
+                detail: format!("generation {seq} is gone").into(),
+            })?;
+            self.handles.insert(seq, handle);
+        }
+        Ok(())
+    }
+
+    /// Decides whether a write is taken, and where its truncations cut. Changes nothing but the handles at hand.
+    fn plan(&mut self, write: &JournalWrite) -> Result<Vec<Offset>, StorageError> {
+        let staged = &self.logs[&write.log];
+        let (mut start, mut end) = (staged.state.start, staged.end);
+        let mut appended: Option<Vec<Offset>> = None;
+        let (mut cuts, mut touched) = (Vec::new(), Vec::new());
+        for change in &write.writes {
+            match change {
+                LogWrite::Append(batch) => {
+                    debug_assert!(crate::memory::is_one_batch(batch), "a stored batch is whole and its header is its own");
+                    if batch.header.base_offset != end {
+                        let given = batch.header.base_offset;
+                        return Err(StorageError::NotContiguous { log: write.log, expected: end, given });
+                    }
+                    end = batch.header.end_offset();
+                    appended.get_or_insert_with(|| staged.appended.clone()).push(batch.header.base_offset);
+                }
+                LogWrite::SetStart(to) => {
+                    start = start.max(*to);
+                    end = end.max(start);
+                }
+                LogWrite::Truncate(to) => {
+                    let fresh = appended.get_or_insert_with(|| staged.appended.clone());
+                    let cut = if *to >= end {
+                        end
+                    } else if let Some(base) = fresh.iter().rev().find(|base| *base <= to) {
+                        *base
+                    } else {
+                        self.storage.batch_edge(write.log, &staged.state.ranges, *to)?
+                    };
+                    fresh.retain(|base| *base < cut);
+                    if cut < end {
+                        touched.extend(staged.state.ranges[range_of(&staged.state.ranges, cut)..].iter().copied());
+                    }
+                    end = start.max(cut);
+                    cuts.push(cut);
+                }
+                LogWrite::Put { .. } | LogWrite::Delete { .. } => {}
+            }
+        }
+        for range in touched {
+            self.handle(range.generation)?;
+        }
+        Ok(cuts)
+    }
+
+    /// Stages a planned write. `generation` is where its appends go.
+    fn perform(&mut self, write: &JournalWrite, cuts: Vec<Offset>, generation: Option<u32>) {
+        let staged = self.logs.get_mut(&write.log).expect("staged by the caller");
+        let mut cuts = cuts.into_iter();
+        for change in &write.writes {
+            match change {
+                LogWrite::Append(stored) => {
+                    let seq = generation.expect("found by the caller for every write that appends");
+                    let base = stored.header.base_offset;
+                    let key = batch_key(write.log, base);
+                    if staged.state.ranges.last().is_none_or(|range| range.generation != seq) {
+                        let range = Range { first: base, generation: seq };
+                        staged.state.ranges = staged.state.ranges.iter().copied().chain([range]).collect();
+                        self.batch.put_cf(&self.storage.fixed(RANGES), key, seq.to_be_bytes());
+                    }
+                    self.batch.put_cf(&self.handles[&seq], key, &stored.bytes);
+                    *self.bytes.entry(seq).or_default() += stored.bytes.len() as u64;
+                    staged.end = stored.header.end_offset();
+                    staged.appended.push(base);
+                }
+                LogWrite::SetStart(to) => {
+                    if *to > staged.state.start {
+                        staged.state.start = *to;
+                        staged.end = staged.end.max(*to);
+                        staged.entry_changed = true;
+                    }
+                }
+                LogWrite::Truncate(_) => {
+                    let cut = cuts.next().expect("planned for every truncation");
+                    if cut < staged.end {
+                        truncate(&mut self.batch, &self.handles, self.storage, staged, cut, generation);
+                    }
+                }
+                LogWrite::Put { family, key, value } => {
+                    let family = self.storage.fixed(family.name());
+                    self.batch.put_cf(&family, state_key(write.log, key), value);
+                }
+                LogWrite::Delete { family, key } => {
+                    let family = self.storage.fixed(family.name());
+                    self.batch.delete_cf(&family, state_key(write.log, key));
+                }
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<(), StorageError> {
+        for staged in self.logs.values().filter(|staged| staged.entry_changed) {
+            let entry = staged.log.entry(&staged.state);
+            self.batch.put_cf(&self.storage.fixed(LOGS), staged.log.id.0.to_be_bytes(), entry.to_bytes());
+        }
+        if !self.batch.is_empty() {
+            let written = self.storage.db.write_opt(self.batch, &WriteOptions::default());
+            written.map_err(|error| {
+                if super::damage::is_no_space(&error) {
+                    self.storage.space.no_space(&error)
+                } else {
+                    StorageError::engine("write to the journal", &error)
+                }
+            })?;
+            self.storage.space.wrote();
+        }
+        for (seq, bytes) in self.bytes {
+            if let Some(generation) = self.storage.generations.get(seq) {
+                generation.bytes.fetch_add(bytes, Ordering::Relaxed);
+            }
+        }
+        for staged in self.logs.into_values() {
+            let mut state = staged.log.lock();
+            *state = LogState { end: Some(staged.end), ..staged.state };
+        }
+        Ok(())
+    }
+}
+
+/// Stages the deletion of everything from `cut` on, a batch's edge.
+fn truncate(
+    batch: &mut WriteBatch,
+    handles: &HashMap<u32, Handle<'_>>,
+    storage: &RocksStorage,
+    staged: &mut Staged,
+    cut: Offset,
+    appending: Option<u32>,
+) {
+    let log = staged.log.id;
+    let ranges = Arc::clone(&staged.state.ranges);
+    let from = range_of(&ranges, cut);
+    for (at, range) in ranges.iter().enumerate().skip(from) {
+        let limit = ranges.get(at + 1).map_or_else(|| log_limit(log), |next| batch_key(log, next.first));
+        let first = batch_key(log, cut.max(range.first));
+        debug_assert!(handles.contains_key(&range.generation) || appending.is_some(), "handles were taken while planning");
+        if let Some(handle) = handles.get(&range.generation) {
+            batch.delete_range_cf(handle, first, limit);
+        }
+        if range.first >= cut {
+            batch.delete_cf(&storage.fixed(RANGES), batch_key(log, range.first));
+        }
+    }
+    staged.state.ranges = ranges.iter().copied().filter(|range| range.first < cut).collect();
+    staged.appended.retain(|base| *base < cut);
+    staged.end = staged.state.start.max(cut);
+}

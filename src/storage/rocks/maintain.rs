@@ -1,0 +1,323 @@
+//! Space: sealing generations, dropping those that all logs have moved past, evacuating those that few hold up.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use callboard_model::{Offset, Timestamp};
+use rocksdb::WriteBatch;
+
+use super::catalogue::{Generation, Log, Range};
+use super::families::RANGES;
+use super::keys::{batch_key, generation_key, log_limit, read_batch_key};
+use super::{RocksStorage, Writer};
+use crate::{MaintenanceReport, StorageError};
+
+/// Bytes copied while writers wait.
+const CHUNK_BYTES: u64 = 1 << 20;
+/// How often a generation's live bytes are counted.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
+
+/// What maintenance remembers from call to call.
+#[derive(Debug, Default)]
+pub(super) struct Upkeep {
+    counted: BTreeMap<u32, Counted>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    at: Timestamp,
+    /// Since when so little is alive that evacuating pays.
+    low_since: Option<Timestamp>,
+}
+
+/// The logs that still have records in a generation.
+type Holders = BTreeMap<u32, Vec<Arc<Log>>>;
+
+impl RocksStorage {
+    pub(super) fn maintain_once(&self, now: Timestamp) -> Result<MaintenanceReport, StorageError> {
+        let mut upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        self.check_open()?;
+        let mut report = MaintenanceReport::default();
+        self.stamp(now)?;
+        let holders = self.holders()?;
+        self.seal_due(now, &holders, &mut report)?;
+        self.drop_dead(&holders, &mut report)?;
+        if self.evacuate_due(&mut upkeep, &holders, now, &mut report)? {
+            self.drop_dead(&self.holders()?, &mut report)?;
+        }
+        upkeep.counted.retain(|seq, _| self.generations.get(*seq).is_some());
+        self.floor.sync()?;
+        Ok(report)
+    }
+
+    /// Bytes of a generation in files and in memory.
+    pub(super) fn bytes_of(&self, generation: &Generation) -> u64 {
+        let Some(handle) = self.generation_handle(generation.seq) else { return 0 };
+        let files = self.db.get_column_family_metadata_cf(&handle).size;
+        let memory = self.db.property_int_value_cf(&handle, rocksdb::properties::CUR_SIZE_ALL_MEM_TABLES);
+        files + memory.ok().flatten().unwrap_or(0)
+    }
+
+    /// Notes when a generation was first seen.
+    fn stamp(&self, now: Timestamp) -> Result<(), StorageError> {
+        let mut batch = WriteBatch::default();
+        for generation in self.generations.all().iter().filter(|generation| generation.created().is_none()) {
+            generation.set_created(now);
+            batch.put(generation_key(generation.seq), generation.entry().to_bytes());
+        }
+        if batch.is_empty() { Ok(()) } else { self.write("note a generation's age", batch) }
+    }
+
+    /// Who has records in which generation. Looks for the end of a log only where that decides.
+    fn holders(&self) -> Result<Holders, StorageError> {
+        let mut holders = Holders::new();
+        for log in self.catalogue.all() {
+            // A log that was dropped since has none.
+            let Ok(view) = self.view(&log) else { continue };
+            for (at, range) in view.ranges.iter().enumerate() {
+                let limit = view.ranges.get(at + 1).map_or(view.end, |next| next.first);
+                let of = holders.entry(range.generation).or_default();
+                if view.start < limit && of.last().is_none_or(|last| last.id != log.id) {
+                    of.push(Arc::clone(&log));
+                }
+            }
+        }
+        Ok(holders)
+    }
+
+    fn seal_due(&self, now: Timestamp, holders: &Holders, report: &mut MaintenanceReport) -> Result<(), StorageError> {
+        let open: Vec<_> = self.generations.all().into_iter().filter(|generation| !generation.sealed()).collect();
+        for generation in open.into_iter().filter(|generation| generation.bytes() > 0) {
+            let age = self.options.generation_age.unwrap_or_else(|| generation.class.generation_age());
+            let created = generation.created().unwrap_or(now);
+            let old = passed(created, now, age);
+            let full = generation.bytes() >= self.options.generation_bytes;
+            let dead = holders.get(&generation.seq).is_none_or(Vec::is_empty);
+            if old || full || dead {
+                let mut writer = self.writer();
+                if !generation.sealed() {
+                    self.seal(&mut writer, &generation)?;
+                    report.sealed.push(generation.seq);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops sealed generations without holders. Nobody can come to hold a sealed one, so looking once is enough.
+    fn drop_dead(&self, holders: &Holders, report: &mut MaintenanceReport) -> Result<(), StorageError> {
+        let all = self.generations.all();
+        // Sealed since the holders were looked at: a log may have come in before that. Next time.
+        let dead: Vec<_> = all
+            .into_iter()
+            .filter(|generation| generation.sealed() && !report.sealed.contains(&generation.seq))
+            .filter(|generation| holders.get(&generation.seq).is_none_or(Vec::is_empty))
+            .collect();
+        if dead.is_empty() {
+            return Ok(());
+        }
+        self.forget_ranges(&dead)?;
+        // The starts that make these generations dead must outlive a power cut before the records go.
+        crate::Storage::sync_wal(self)?;
+        for generation in dead {
+            let bytes = self.bytes_of(&generation);
+            self.generations.remove(generation.seq);
+            self.db
+                .drop_cf(&generation.name)
+                .map_err(|error| StorageError::engine("drop generation", &error))?;
+            report.dropped.push(generation.seq);
+            report.dropped_bytes += bytes;
+        }
+        Ok(())
+    }
+
+    /// Removes the logs' ranges in generations that go.
+    fn forget_ranges(&self, dead: &[Arc<Generation>]) -> Result<(), StorageError> {
+        let _writer = self.writer();
+        self.check_open()?;
+        let goes = |range: &Range| dead.iter().any(|generation| generation.seq == range.generation);
+        let mut batch = WriteBatch::default();
+        let mut changed = Vec::new();
+        for log in self.catalogue.all() {
+            let ranges = Arc::clone(&log.lock().ranges);
+            if !ranges.iter().any(goes) {
+                continue;
+            }
+            for range in ranges.iter().filter(|range| goes(range)) {
+                batch.delete_cf(&self.fixed(RANGES), batch_key(log.id, range.first));
+            }
+            let rest: Arc<[Range]> = ranges.iter().copied().filter(|range| !goes(range)).collect();
+            changed.push((log, rest));
+        }
+        for generation in dead {
+            batch.delete(generation_key(generation.seq));
+        }
+        self.write("drop generation", batch)?;
+        for (log, ranges) in changed {
+            log.lock().ranges = ranges;
+        }
+        Ok(())
+    }
+
+    /// Copies what is left out of generations that few logs hold up, as much as one call may. Says whether it did.
+    fn evacuate_due(
+        &self,
+        upkeep: &mut Upkeep,
+        holders: &Holders,
+        now: Timestamp,
+        report: &mut MaintenanceReport,
+    ) -> Result<bool, StorageError> {
+        let sealed: Vec<_> = self.generations.all().into_iter().filter(|generation| generation.sealed()).collect();
+        let mut budget = self.options.evacuate_bytes;
+        for generation in sealed {
+            let held = holders.get(&generation.seq).map_or(&[][..], Vec::as_slice);
+            if held.is_empty() || !self.pays(upkeep, &generation, held, now) {
+                continue;
+            }
+            // Copying needs space that is not there; what is dead goes without it.
+            if self.space.check(0).is_err() {
+                break;
+            }
+            for log in held {
+                match self.evacuate_log(log, &generation, &mut budget) {
+                    Ok(copied) => report.evacuated_bytes += copied,
+                    Err(error @ StorageError::Corrupt { .. }) => report.damaged.push(error),
+                    Err(error) => return Err(error),
+                }
+                if budget == 0 {
+                    report.more = true;
+                    return Ok(report.evacuated_bytes > 0);
+                }
+            }
+        }
+        Ok(report.evacuated_bytes > 0)
+    }
+
+    /// Whether little enough of a generation has been alive for long enough.
+    fn pays(&self, upkeep: &mut Upkeep, generation: &Generation, held: &[Arc<Log>], now: Timestamp) -> bool {
+        let before = upkeep.counted.get(&generation.seq).copied();
+        let after = self.options.evacuate_after.unwrap_or_else(|| generation.class.generation_age());
+        let count_due = before.is_none_or(|before| passed(before.at, now, COUNT_EVERY.min(after)));
+        let counted = match before {
+            Some(before) if !count_due => before,
+            _ => {
+                let live = self.live_bytes(generation, held);
+                let low = live * 100 <= self.bytes_of(generation) * u64::from(self.options.evacuate_below_percent);
+                let low_since = low.then(|| before.and_then(|before| before.low_since).unwrap_or(now));
+                Counted { at: now, low_since }
+            }
+        };
+        upkeep.counted.insert(generation.seq, counted);
+        counted.low_since.is_some_and(|since| passed(since, now, after))
+    }
+
+    /// Bytes in a generation's files that logs still read; an estimate from the files' indexes.
+    fn live_bytes(&self, generation: &Generation, held: &[Arc<Log>]) -> u64 {
+        let Some(handle) = self.generation_handle(generation.seq) else { return 0 };
+        let mut extents = Vec::new();
+        for log in held {
+            let Ok(view) = self.view(log) else { continue };
+            for (at, range) in view.ranges.iter().enumerate().filter(|(_, range)| range.generation == generation.seq) {
+                let next = view.ranges.get(at + 1);
+                let limit = next.map_or_else(|| log_limit(log.id), |next| batch_key(log.id, next.first));
+                let first = batch_key(log.id, range.first.max(view.start));
+                if first < limit {
+                    extents.push((first, limit));
+                }
+            }
+        }
+        let extents: Vec<_> =
+            extents.iter().map(|(first, limit)| rocksdb::Range::new(&first[..], &limit[..])).collect();
+        self.db.get_approximate_sizes_cf(&handle, &extents).iter().sum()
+    }
+
+    /// Copies what a log still has in a generation to the newest of its class, in chunks that hold writers up briefly.
+    fn evacuate_log(&self, log: &Log, from: &Generation, budget: &mut u64) -> Result<u64, StorageError> {
+        let mut copied = 0;
+        while *budget > 0 {
+            let mut writer = self.writer();
+            let Some(bytes) = self.evacuate_chunk(&mut writer, log, from, CHUNK_BYTES.min(*budget))? else { break };
+            copied += bytes;
+            *budget = budget.saturating_sub(bytes.max(1));
+        }
+        Ok(copied)
+    }
+
+    /// Copies one chunk; `None` when there is nothing left to copy.
+    fn evacuate_chunk(
+        &self,
+        writer: &mut Writer,
+        log: &Log,
+        from: &Generation,
+        max_bytes: u64,
+    ) -> Result<Option<u64>, StorageError> {
+        let Ok(view) = self.view(log) else { return Ok(None) };
+        let ranges = &view.ranges;
+        let live = |at: usize| view.start < ranges.get(at + 1).map_or(view.end, |next| next.first);
+        let Some(at) = (0..ranges.len()).find(|at| ranges[*at].generation == from.seq && live(*at)) else {
+            return Ok(None);
+        };
+        let class = log.lock().class;
+        let to = self.open_generation(writer, class)?;
+        let (Some(mut iterator), Some(handle)) =
+            (self.range_iterator(log.id, ranges, at, max_bytes as usize), self.generation_handle(to.seq))
+        else {
+            return Ok(None);
+        };
+        let mut batch = WriteBatch::default();
+        let (mut bytes, mut first, mut rest) = (0, None, None);
+        iterator.seek_for_prev(batch_key(log.id, view.start.max(ranges[at].first)));
+        if !iterator.valid() {
+            iterator.seek(batch_key(log.id, ranges[at].first));
+        }
+        while let Some((key, value)) = iterator.item() {
+            let offset = read_batch_key(key).map_or(Offset::ZERO, |(_, offset)| offset);
+            if bytes >= max_bytes {
+                rest = Some(offset);
+                break;
+            }
+            let header = self.checked(log.id, ranges[at], key, value)?;
+            if header.end_offset() > view.start {
+                first.get_or_insert(offset);
+                batch.put_cf(&handle, key, value);
+                bytes += value.len() as u64;
+            }
+            iterator.next();
+        }
+        iterator.status().map_err(|error| self.unreadable(&error))?;
+        let moved = moved_ranges(ranges, at, first, rest, to.seq);
+        for gone in ranges.iter().filter(|range| !moved.contains(range)) {
+            batch.delete_cf(&self.fixed(RANGES), batch_key(log.id, gone.first));
+        }
+        for new in moved.iter().filter(|range| !ranges.contains(range)) {
+            batch.put_cf(&self.fixed(RANGES), batch_key(log.id, new.first), new.generation.to_be_bytes());
+        }
+        self.write("evacuate a generation", batch)?;
+        to.bytes.fetch_add(bytes, Ordering::Relaxed);
+        log.lock().ranges = moved.into();
+        Ok(Some(bytes))
+    }
+}
+
+/// The ranges after the part `[first, rest)` of range `at` was copied to a generation; without `rest` all of it was.
+/// Neighbours in the same generation become one.
+fn moved_ranges(ranges: &[Range], at: usize, first: Option<Offset>, rest: Option<Offset>, to: u32) -> Vec<Range> {
+    let kept = ranges[at];
+    let moved = first.map(|first| Range { first, generation: to });
+    let left = rest.map(|rest| Range { first: rest, generation: kept.generation });
+    let all = ranges[..at].iter().copied().chain(moved).chain(left).chain(ranges[at + 1..].iter().copied());
+    let mut out: Vec<Range> = Vec::new();
+    for range in all {
+        if out.last().is_none_or(|last| last.generation != range.generation) {
+            out.push(range);
+        }
+    }
+    out
+}
+
+fn passed(since: Timestamp, now: Timestamp, time: Duration) -> bool {
+    let time = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    now.millis().saturating_sub(since.millis()) >= time
+}

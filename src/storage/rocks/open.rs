@@ -1,0 +1,340 @@
+//! Opening: what may be missing, what must not, and what was recovered against what had been synced.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use callboard_model::LogId;
+use rocksdb::{DB, DBRecoveryMode, IteratorMode, Options as RocksOptions, WriteBatch};
+
+use super::catalogue::{Catalogue, Generation, Generations, Log, Range};
+use super::families::{self, DEFAULT, Families, LOGS, RANGES};
+use super::floor::{Floor, take_clean_mark};
+use super::keys::{
+    CatalogueEntry, FORMAT_KEY, GenerationEntry, NEXT_GENERATION_KEY, NEXT_LOG_KEY, generation_key, read_batch_key,
+    read_generation_name, read_u32,
+};
+use super::space::SpaceGate;
+use super::{Recovery, RocksStorage, Writer, damage};
+use crate::disk::sync_dir;
+use crate::{Opening, Options, StorageError};
+
+pub(super) const DB_FOLDER: &str = "db";
+const FORMAT: u32 = 1;
+
+pub(super) fn open(folder: &Path, opening: Opening, options: &Options) -> Result<RocksStorage, StorageError> {
+    let path = folder.join(DB_FOLDER);
+    if opening == Opening::CreateIfMissing {
+        fs::create_dir_all(folder).map_err(|error| StorageError::io("create folder", folder, error))?;
+    }
+    // Consumed before anything is loaded.
+    let clean_at = if folder.exists() { take_clean_mark(folder)? } else { None };
+    let floor = match Floor::read(folder) {
+        Err(_) if options.accept_data_loss => None,
+        read => read?,
+    };
+    let must_exist = opening == Opening::MustExist || floor.is_some() || holds_data(&path);
+    let opener = Opener { folder, path: &path, options, families: Families::new(options), must_exist };
+    let opened = opener.open(floor.unwrap_or(0))?;
+    let sequence = opened.db.latest_sequence_number();
+    let recovery = Recovery {
+        created: !must_exist,
+        clean: clean_at == Some(sequence) && opened.kept.is_none() && !opened.cut,
+        sequence,
+        floor: floor.unwrap_or(0),
+        cut: opened.cut,
+        kept: opened.kept,
+    };
+    if sequence < recovery.floor && !options.accept_data_loss {
+        return Err(StorageError::UncleanLoss { folder: folder.to_owned(), recovered: sequence, floor: recovery.floor });
+    }
+    let lossy = options.accept_data_loss && (recovery.kept.is_some() || sequence < recovery.floor);
+    let loaded = Loader { db: &opened.db, path: &path, lossy }.load()?;
+    if !must_exist {
+        opened.db.flush_wal(true).map_err(|error| StorageError::engine("sync the write-ahead log", &error))?;
+        sync_dir(&path).map_err(|error| StorageError::io("sync", path.clone(), error))?;
+    }
+    Ok(RocksStorage {
+        folder: folder.to_owned(),
+        options: options.clone(),
+        families: opener.families,
+        catalogue: loaded.catalogue,
+        generations: loaded.generations,
+        writer: Mutex::new(loaded.writer),
+        upkeep: Mutex::default(),
+        // A loss that was accepted lowers what must be there.
+        floor: Floor::begin(folder, if lossy { sequence } else { recovery.floor })?,
+        space: SpaceGate::new(folder, options.disk_reserve_bytes),
+        closed: false.into(),
+        recovery,
+        db: opened.db,
+    })
+}
+
+fn holds_data(path: &Path) -> bool {
+    fs::read_dir(path).is_ok_and(|files| {
+        files.flatten().any(|file| {
+            let name = file.file_name();
+            let name = name.to_string_lossy();
+            name == "CURRENT" || name.starts_with("MANIFEST-") || name.ends_with(".sst") || name.ends_with(".log")
+        })
+    })
+}
+
+struct Opened {
+    db: DB,
+    cut: bool,
+    kept: Option<PathBuf>,
+}
+
+struct Opener<'a> {
+    folder: &'a Path,
+    path: &'a Path,
+    options: &'a Options,
+    families: Families,
+    must_exist: bool,
+}
+
+impl Opener<'_> {
+    fn open(&self, floor: u64) -> Result<Opened, StorageError> {
+        let error = match self.open_in(DBRecoveryMode::TolerateCorruptedTailRecords) {
+            Ok(db) => return Ok(Opened { db, cut: false, kept: None }),
+            Err(error) => error,
+        };
+        if !matches!(error, StorageError::Damaged { .. }) {
+            return Err(error);
+        }
+        // After a power cut a tail that was never synced can look like damage in the middle. Whether cutting there
+        // loses anything that was synced is tried without writing.
+        if self.would_recover().is_some_and(|sequence| sequence >= floor) {
+            let db = self.open_in(DBRecoveryMode::PointInTime)?;
+            return Ok(Opened { db, cut: true, kept: None });
+        }
+        if !self.options.accept_data_loss {
+            return Err(error);
+        }
+        let kept = self.keep_copy()?;
+        let db = self.salvage()?;
+        Ok(Opened { db, cut: true, kept: Some(kept) })
+    }
+
+    fn names(&self, db: &RocksOptions) -> Result<Vec<String>, StorageError> {
+        let mut names: Vec<String> = families::fixed().map(str::to_owned).collect();
+        if self.must_exist {
+            let found = DB::list_cf(db, self.path).map_err(|error| self.damaged(&error))?;
+            names.extend(found.into_iter().filter(|name| !families::fixed().any(|fixed| fixed == name)));
+        }
+        Ok(names)
+    }
+
+    fn open_in(&self, mode: DBRecoveryMode) -> Result<DB, StorageError> {
+        let mut db = families::database(self.options, mode);
+        db.create_if_missing(!self.must_exist);
+        db.create_missing_column_families(true);
+        let descriptors = self.names(&db)?.into_iter().map(|name| self.families.descriptor(&name));
+        DB::open_cf_descriptors(&db, self.path, descriptors).map_err(|error| self.damaged(&error))
+    }
+
+    /// The last sequence number that a cut at the first damaged record would leave.
+    fn would_recover(&self) -> Option<u64> {
+        let db = families::database(self.options, DBRecoveryMode::PointInTime);
+        let descriptors: Vec<_> = self.names(&db).ok()?.iter().map(|name| self.families.descriptor(name)).collect();
+        let db = DB::open_cf_descriptors_read_only(&db, self.path, descriptors, false).ok()?;
+        Some(db.latest_sequence_number())
+    }
+
+    fn damaged(&self, error: &rocksdb::Error) -> StorageError {
+        let text = error.as_ref();
+        // RocksDB speaks of an option here; what is wrong is that the file is gone.
+        if text.contains("does not exist") && text.contains("create_if_missing") {
+            return StorageError::Damaged { file: self.path.join("CURRENT"), detail: "it does not exist".into() };
+        }
+        damage(self.path, error)
+    }
+
+    /// Keeps the damaged database beside the one that goes on: table files by a second name, they never change; the
+    /// small files as copies.
+    fn keep_copy(&self) -> Result<PathBuf, StorageError> {
+        let free = (1u32..).map(|n| self.folder.join(format!("db.damaged-{n}"))).find(|path| !path.exists());
+        let kept = free.expect("there are more numbers than folders");
+        let io = |error| StorageError::io("copy the damaged database to", kept.clone(), error);
+        fs::create_dir_all(&kept).map_err(io)?;
+        let Ok(files) = fs::read_dir(self.path) else { return Ok(kept) };
+        for file in files.flatten().filter(|file| file.path().is_file()) {
+            let to = kept.join(file.file_name());
+            if file.path().extension().is_some_and(|extension| extension == "sst") {
+                fs::hard_link(file.path(), to).map_err(io)?;
+            } else {
+                fs::copy(file.path(), to).map(|_| ()).map_err(io)?;
+            }
+        }
+        sync_dir(&kept).map_err(io)?;
+        Ok(kept)
+    }
+
+    /// Opens what can be opened: up to the first damaged record; else what a repair makes of the files that are left;
+    /// else a new, empty database.
+    fn salvage(&self) -> Result<DB, StorageError> {
+        if let Ok(db) = self.open_in(DBRecoveryMode::PointInTime) {
+            return Ok(db);
+        }
+        let mut repairing = families::database(self.options, DBRecoveryMode::PointInTime);
+        repairing.create_if_missing(true);
+        if DB::repair(&repairing, self.path).is_ok()
+            && let Ok(db) = self.open_in(DBRecoveryMode::PointInTime)
+        {
+            return Ok(db);
+        }
+        let io = |error| StorageError::io("remove the damaged database", self.path, error);
+        if self.path.exists() {
+            fs::remove_dir_all(self.path).map_err(io)?;
+        }
+        let empty = Opener { must_exist: false, families: self.families.clone(), ..*self };
+        empty.open_in(DBRecoveryMode::TolerateCorruptedTailRecords)
+    }
+}
+
+struct Loaded {
+    catalogue: Catalogue,
+    generations: Generations,
+    writer: Writer,
+}
+
+/// Rebuilds what is known in memory: two scans over small families, nothing per log.
+struct Loader<'a> {
+    db: &'a DB,
+    path: &'a Path,
+    /// Loss was accepted: what points nowhere is given up instead of refused.
+    lossy: bool,
+}
+
+impl Loader<'_> {
+    fn load(&self) -> Result<Loaded, StorageError> {
+        self.check_format()?;
+        let (generations, open) = self.generations()?;
+        let mut next_generation = self.number(NEXT_GENERATION_KEY)?;
+        if let Some(newest) = generations.all().last() {
+            next_generation = next_generation.max(newest.seq + 1);
+        }
+        let mut ranges = self.ranges(&generations)?;
+        let mut next_log = self.number(NEXT_LOG_KEY)?;
+        let catalogue = Catalogue::default();
+        for item in self.scan(LOGS) {
+            let (key, value) = item?;
+            let log = read_u32(&key).map(LogId);
+            let (Some(log), Some(entry)) = (log, CatalogueEntry::read(&value)) else {
+                return Err(self.nonsense(LOGS, &key));
+            };
+            let ranges = ranges.remove(&log).unwrap_or_default();
+            let end = ranges.is_empty().then_some(entry.start);
+            next_log = next_log.max(log.0 + 1);
+            catalogue.insert(Log::new(log, entry, ranges, end));
+        }
+        if self.lossy {
+            next_log = next_log.max(self.highest_log(&generations)? + 1);
+        }
+        let writer = Writer { open, next_log, next_generation };
+        Ok(Loaded { catalogue, generations, writer })
+    }
+
+    fn check_format(&self) -> Result<(), StorageError> {
+        let stored = self.db.get(FORMAT_KEY).map_err(|error| damage(self.path, &error))?;
+        match stored.as_deref().map(read_u32) {
+            None => {
+                let mut batch = WriteBatch::default();
+                batch.put(FORMAT_KEY, FORMAT.to_be_bytes());
+                self.db.write(batch).map_err(|error| StorageError::engine("write format", &error))
+            }
+            Some(Some(FORMAT)) => Ok(()),
+            Some(found) => Err(StorageError::Format {
+                folder: self.path.to_owned(),
+                found: found.unwrap_or(u32::MAX),
+                expected: FORMAT,
+            }),
+        }
+    }
+
+    fn number(&self, key: &[u8]) -> Result<u32, StorageError> {
+        match self.db.get(key).map_err(|error| damage(self.path, &error))? {
+            None => Ok(0),
+            Some(value) => read_u32(&value).ok_or_else(|| self.nonsense(DEFAULT, key)),
+        }
+    }
+
+    fn scan(&self, family: &str) -> impl Iterator<Item = Result<(Box<[u8]>, Box<[u8]>), StorageError>> {
+        let handle = self.db.cf_handle(family).expect("fixed families are created on opening");
+        let path = self.path;
+        self.db.iterator_cf(&handle, IteratorMode::Start).map(move |item| item.map_err(|error| damage(path, &error)))
+    }
+
+    /// All generations, and for each class the newest if it still takes appends.
+    #[expect(clippy::type_complexity, reason = "two halves of one answer, taken apart at once")]
+    fn generations(
+        &self,
+    ) -> Result<(Generations, HashMap<crate::RetentionClass, std::sync::Arc<Generation>>), StorageError> {
+        let generations = Generations::default();
+        let mut open: HashMap<_, std::sync::Arc<Generation>> = HashMap::new();
+        let names = DB::list_cf(&RocksOptions::default(), self.path).map_err(|error| damage(self.path, &error))?;
+        let mut found: Vec<_> = names.iter().filter_map(|name| read_generation_name(name)).collect();
+        found.sort_unstable_by_key(|(_, seq)| *seq);
+        for (class, seq) in found {
+            let key = generation_key(seq);
+            let entry = match self.db.get(&key).map_err(|error| damage(self.path, &error))? {
+                None => GenerationEntry::default(),
+                Some(value) => GenerationEntry::read(&value).ok_or_else(|| self.nonsense(DEFAULT, &key))?,
+            };
+            let generation = generations.insert(Generation::new(class, seq, entry, 0));
+            let handle = self.db.cf_handle(&generation.name).expect("listed families were opened");
+            let files = self.db.get_column_family_metadata_cf(&handle).size;
+            let memory = self.db.property_int_value_cf(&handle, rocksdb::properties::CUR_SIZE_ALL_MEM_TABLES);
+            let memory = memory.ok().flatten().unwrap_or(0);
+            generation.bytes.store(files + memory, std::sync::atomic::Ordering::Relaxed);
+            if let Some(older) = open.remove(&class) {
+                older.seal();
+            }
+            if !generation.sealed() {
+                open.insert(class, generation);
+            }
+        }
+        Ok((generations, open))
+    }
+
+    fn ranges(&self, generations: &Generations) -> Result<BTreeMap<LogId, Vec<Range>>, StorageError> {
+        let mut ranges: BTreeMap<LogId, Vec<Range>> = BTreeMap::new();
+        for item in self.scan(RANGES) {
+            let (key, value) = item?;
+            let (Some((log, first)), Some(generation)) = (read_batch_key(&key), read_u32(&value)) else {
+                return Err(self.nonsense(RANGES, &key));
+            };
+            if generations.get(generation).is_none() {
+                if self.lossy {
+                    continue;
+                }
+                let detail = format!("log {log} has records from {first} on in generation {generation}, which is gone");
+                return Err(StorageError::Damaged { file: self.path.to_owned(), detail: detail.into() });
+            }
+            ranges.entry(log).or_default().push(Range { first, generation });
+        }
+        Ok(ranges)
+    }
+
+    /// The highest log number that any stored batch has: numbers must not come back with old batches under them.
+    fn highest_log(&self, generations: &Generations) -> Result<u32, StorageError> {
+        let mut highest = 0;
+        for generation in generations.all() {
+            let Some(handle) = self.db.cf_handle(&generation.name) else { continue };
+            let mut iterator = self.db.raw_iterator_cf(&handle);
+            iterator.seek_to_last();
+            if let Some((log, _)) = iterator.key().and_then(read_batch_key) {
+                highest = highest.max(log.0);
+            }
+        }
+        Ok(highest)
+    }
+
+    fn nonsense(&self, family: &str, key: &[u8]) -> StorageError {
+        let detail = format!("family {family} has an entry that is none of ours at key {key:02x?}");
+        StorageError::Damaged { file: self.path.to_owned(), detail: detail.into() }
+    }
+}

@@ -1,0 +1,252 @@
+//! Reading a log across its generations, every batch verified.
+
+use bytes::BytesMut;
+use callboard_model::{BatchHeader, Batches, LogId, Offset};
+use rocksdb::{DB, DBRawIteratorWithThreadMode, ReadOptions};
+use std::sync::Arc;
+
+use super::RocksStorage;
+use super::catalogue::{Log, Range, range_of};
+use super::keys::{batch_key, log_limit, read_batch_key};
+use crate::{ReadSlice, StorageError};
+
+/// How often a read begins again because a generation left while it was looking for it. Evacuation moves a log's
+/// records on at most once per call of maintenance, so more than a few is no race.
+const ATTEMPTS: usize = 8;
+/// Bytes reserved for an answer before any of it was read.
+const RESERVE_MAX: usize = 1 << 20;
+/// Reads that want at least this much fetch ahead from the first block on.
+const READ_AHEAD: usize = 256 << 10;
+
+/// A log at one moment.
+pub(super) struct View {
+    pub(super) start: Offset,
+    pub(super) end: Offset,
+    pub(super) ranges: Arc<[Range]>,
+}
+
+/// What a walk over batches does next.
+enum Walk {
+    On,
+    Enough,
+}
+
+impl RocksStorage {
+    /// Looks at a log; finds its end if that is not known yet.
+    pub(super) fn view(&self, log: &Log) -> Result<View, StorageError> {
+        let mut state = log.lock();
+        if state.dropped {
+            return Err(StorageError::UnknownLog(log.id));
+        }
+        let end = match state.end {
+            Some(end) => end,
+            None => {
+                let end = self.newest_end(log.id, &state.ranges)?.unwrap_or(state.start).max(state.start);
+                state.end = Some(end);
+                end
+            }
+        };
+        Ok(View { start: state.start, end, ranges: Arc::clone(&state.ranges) })
+    }
+
+    /// One past the newest batch; the newest range has it, unless loss was accepted.
+    fn newest_end(&self, log: LogId, ranges: &[Range]) -> Result<Option<Offset>, StorageError> {
+        for at in (0..ranges.len()).rev() {
+            let Some(mut iterator) = self.range_iterator(log, ranges, at, 0) else { continue };
+            iterator.seek_to_last();
+            if let Some((key, value)) = iterator.item() {
+                return Ok(Some(self.checked(log, ranges[at], key, value)?.end_offset()));
+            }
+            iterator.status().map_err(|error| self.unreadable(&error))?;
+        }
+        Ok(None)
+    }
+
+    /// Iterates one range of a log and nothing beyond it; `None` if its generation is gone.
+    pub(super) fn range_iterator(
+        &self,
+        log: LogId,
+        ranges: &[Range],
+        at: usize,
+        read_ahead: usize,
+    ) -> Option<DBRawIteratorWithThreadMode<'_, DB>> {
+        let handle = self.generation_handle(ranges[at].generation)?;
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(batch_key(log, ranges[at].first));
+        options.set_iterate_upper_bound(match ranges.get(at + 1) {
+            Some(next) => batch_key(log, next.first),
+            None => log_limit(log),
+        });
+        // The operating system caches what is read again; the block cache is for indexes.
+        options.fill_cache(false);
+        if read_ahead >= READ_AHEAD {
+            options.set_readahead_size(READ_AHEAD);
+        }
+        Some(self.db.raw_iterator_cf_opt(&handle, options))
+    }
+
+    /// Reads a stored batch's header and verifies that it is the one that its key says, whole and unchanged.
+    pub(super) fn checked(
+        &self,
+        log: LogId,
+        range: Range,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<BatchHeader, StorageError> {
+        let offset = read_batch_key(key).map_or(range.first, |(_, offset)| offset);
+        let corrupt = |detail: String| StorageError::Corrupt {
+            log,
+            offset,
+            place: self.place(range.generation, key).into(),
+            detail: detail.into(),
+        };
+        match Batches::verified(value).next() {
+            Some(Ok((header, bytes))) if bytes.len() == value.len() && header.base_offset == offset => Ok(header),
+            Some(Ok((header, _))) => Err(corrupt(format!(
+                "a batch of {} bytes at offset {} is stored as {} bytes",
+                header.len,
+                header.base_offset,
+                value.len()
+            ))),
+            Some(Err(error)) => Err(corrupt(error.to_string())),
+            None => Err(corrupt(format!("{} bytes are no whole batch", value.len()))),
+        }
+    }
+
+    /// The generation, and the files of it that may hold a key.
+    fn place(&self, seq: u32, key: &[u8]) -> String {
+        let Some(generation) = self.generations.get(seq) else { return format!("generation {seq}") };
+        let mut place = format!("generation {}", generation.name);
+        let files = self.db.live_files().unwrap_or_default();
+        let holds = |file: &rocksdb::LiveFile| {
+            file.column_family_name == generation.name
+                && file.start_key.as_deref().is_none_or(|first| first <= key)
+                && file.end_key.as_deref().is_none_or(|last| key <= last)
+        };
+        for file in files.iter().filter(|file| holds(file)) {
+            place.push_str(", file ");
+            place.push_str(file.name.trim_start_matches('/'));
+        }
+        place
+    }
+
+    /// The base of the batch that holds `offset`; else the end of the batch before it, or the log's first offset.
+    pub(super) fn batch_edge(&self, log: LogId, ranges: &[Range], offset: Offset) -> Result<Offset, StorageError> {
+        if ranges.is_empty() {
+            return Ok(Offset::ZERO);
+        }
+        for at in (0..=range_of(ranges, offset)).rev() {
+            let Some(mut iterator) = self.range_iterator(log, ranges, at, 0) else { continue };
+            iterator.seek_for_prev(batch_key(log, offset));
+            if let Some((key, value)) = iterator.item() {
+                let header = self.checked(log, ranges[at], key, value)?;
+                return Ok(if header.end_offset() > offset { header.base_offset } else { header.end_offset() });
+            }
+            iterator.status().map_err(|error| self.unreadable(&error))?;
+        }
+        Ok(ranges[0].first.min(offset))
+    }
+
+    /// Visits batches in order, from the one that holds `from`. `None` if a generation left meanwhile.
+    fn walk(
+        &self,
+        log: LogId,
+        view: &View,
+        from: Offset,
+        read_ahead: usize,
+        mut visit: impl FnMut(&BatchHeader, &[u8]) -> Walk,
+    ) -> Result<Option<()>, StorageError> {
+        for at in range_of(&view.ranges, from)..view.ranges.len() {
+            let range = view.ranges[at];
+            let Some(mut iterator) = self.range_iterator(log, &view.ranges, at, read_ahead) else { return Ok(None) };
+            // Never from the range's first offset on: below the start there may be much that is dead (rocksdb#5265).
+            iterator.seek_for_prev(batch_key(log, from));
+            if !iterator.valid() {
+                iterator.status().map_err(|error| self.unreadable(&error))?;
+                iterator.seek(batch_key(log, from.max(range.first)));
+            }
+            while let Some((key, value)) = iterator.item() {
+                let header = self.checked(log, range, key, value)?;
+                if header.end_offset() > from
+                    && let Walk::Enough = visit(&header, value)
+                {
+                    return Ok(Some(()));
+                }
+                iterator.next();
+            }
+            iterator.status().map_err(|error| self.unreadable(&error))?;
+        }
+        Ok(Some(()))
+    }
+
+    pub(super) fn read_batches(
+        &self,
+        id: LogId,
+        from: Offset,
+        until: Offset,
+        max_bytes: usize,
+        min_one: bool,
+    ) -> Result<ReadSlice, StorageError> {
+        let log = self.catalogue.get(id)?;
+        for _ in 0..ATTEMPTS {
+            let view = self.view(&log)?;
+            if from < view.start || from > view.end {
+                return Err(StorageError::OutOfRange { log: id, start: view.start, end: view.end, given: from });
+            }
+            let until = until.min(view.end);
+            if from >= until {
+                return Ok(ReadSlice { bytes: bytes::Bytes::new(), next: from });
+            }
+            let mut bytes = BytesMut::with_capacity(max_bytes.min(RESERVE_MAX));
+            let (mut next, mut met) = (from, false);
+            let walked = self.walk(id, &view, from, max_bytes, |header, batch| {
+                met = true;
+                let fits = bytes.len() + batch.len() <= max_bytes || (min_one && bytes.is_empty());
+                if header.base_offset >= until || !fits {
+                    return Walk::Enough;
+                }
+                bytes.extend_from_slice(batch);
+                next = header.end_offset();
+                if next >= until { Walk::Enough } else { Walk::On }
+            })?;
+            // Nothing where something must be: it was moved, truncated or dropped under the reader. Look again.
+            if walked.is_none() || !met {
+                continue;
+            }
+            // A small answer does not keep a large reservation alive.
+            let bytes = match bytes.len() * 2 < bytes.capacity() {
+                true => bytes::Bytes::copy_from_slice(&bytes),
+                false => bytes.freeze(),
+            };
+            return Ok(ReadSlice { bytes, next });
+        }
+        Err(StorageError::Corrupt {
+            log: id,
+            offset: from,
+            place: "the journal".into(),
+            detail: "records between its start and its end are missing".into(),
+        })
+    }
+
+    pub(super) fn read_headers(&self, id: LogId, from: Offset) -> Result<Vec<BatchHeader>, StorageError> {
+        let log = self.catalogue.get(id)?;
+        for _ in 0..ATTEMPTS {
+            let view = self.view(&log)?;
+            let from = from.max(view.start);
+            let mut headers = Vec::new();
+            let walked = self.walk(id, &view, from, READ_AHEAD, |header, _| {
+                headers.push(*header);
+                Walk::On
+            })?;
+            if walked.is_some() {
+                return Ok(headers);
+            }
+        }
+        Err(StorageError::Corrupt {
+            log: id,
+            offset: from,
+            place: "the journal".into(),
+            detail: "a generation that holds its records is missing".into(),
+        })
+    }
+}

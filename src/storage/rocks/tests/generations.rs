@@ -1,0 +1,238 @@
+//! Space: sealing, dropping, evacuating, with readers in between.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use callboard_model::{Batches, LogWrite, Timestamp};
+
+use super::*;
+use crate::contract::{batch, write};
+
+/// Fills a log with batches of 2 KiB, ten records each.
+fn fill(storage: &RocksStorage, log: LogId, batches: usize) {
+    for _ in 0..batches {
+        let base = storage.end_offset(log).expect("there").0;
+        let stored = batch(base, 10, &[base as u8; 2000]);
+        assert_eq!(storage.apply(&[write(log, vec![LogWrite::Append(stored)])]), [Ok(())]);
+    }
+}
+
+fn set_start(storage: &RocksStorage, log: LogId, start: Offset) {
+    assert_eq!(storage.apply(&[write(log, vec![LogWrite::SetStart(start)])]), [Ok(())]);
+}
+
+fn folder_bytes(folder: &Path, extension: &str) -> u64 {
+    let files = std::fs::read_dir(folder.join("db")).expect("there").flatten();
+    let tables = files.filter(|file| file.path().extension().is_some_and(|found| found == extension));
+    tables.map(|file| file.metadata().map_or(0, |meta| meta.len())).sum()
+}
+
+fn read_all(storage: &RocksStorage, log: LogId) -> Vec<i64> {
+    let (mut from, mut found) = (storage.start_offset(log).expect("there"), Vec::new());
+    loop {
+        let read = storage.read(log, from, Offset(i64::MAX), 10_000, true).expect("reads");
+        if read.bytes.is_empty() {
+            return found;
+        }
+        for item in Batches::verified(&read.bytes) {
+            found.push(item.expect("verified").0.base_offset.0);
+        }
+        from = read.next;
+    }
+}
+
+#[test]
+fn a_generation_is_sealed_at_its_size_and_logs_go_on_in_the_next() {
+    let (_folder, storage) = fresh();
+    let log = storage.create_log(topic(1), PartitionIndex(0), RetentionClass::UNBOUNDED).expect("creates");
+    fill(&storage, log, 60);
+    let generations = storage.usage().expect("counts").generations;
+    assert!(generations.len() >= 4, "{generations:?}");
+    assert_eq!(generations.iter().filter(|info| !info.sealed).count(), 1);
+    assert_eq!(read_all(&storage, log), (0..60).map(|n| n * 10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_generation_goes_when_all_logs_have_moved_past_and_the_disk_comes_back() {
+    let (folder, storage) = fresh();
+    let [one, two] = [0, 1].map(|partition| {
+        storage.create_log(topic(1), PartitionIndex(partition), RetentionClass::UNBOUNDED).expect("creates")
+    });
+    for _ in 0..30 {
+        fill(&storage, one, 2);
+        fill(&storage, two, 2);
+    }
+    storage.maintain(Timestamp(0)).expect("maintains");
+    for generation in storage.generations.all() {
+        let handle = storage.generation_handle(generation.seq).expect("there");
+        storage.db.flush_cf(&handle).expect("flushes");
+    }
+    let before = folder_bytes(folder.path(), "sst");
+    assert!(before > 200_000, "{before}");
+    set_start(&storage, one, Offset(590));
+    let report = storage.maintain(Timestamp(1)).expect("maintains");
+    assert_eq!(report.dropped, [0u32; 0], "log two still has records everywhere");
+    set_start(&storage, two, Offset(590));
+    let report = storage.maintain(Timestamp(2)).expect("maintains");
+    assert!(report.dropped.len() >= 8 && report.dropped_bytes > 150_000, "{report:?}");
+    let after = folder_bytes(folder.path(), "sst");
+    assert!(after < before / 4, "{after} of {before} bytes are left");
+    assert_eq!(read_all(&storage, one), [590]);
+    drop(storage);
+    let storage = open(folder.path());
+    assert_eq!(read_all(&storage, two), [590]);
+    assert_eq!(storage.end_offset(one), Ok(Offset(600)));
+}
+
+#[test]
+fn logs_without_new_records_keep_their_end_when_all_their_records_are_dropped() {
+    let (folder, storage) = fresh();
+    let log = storage.create_log(topic(1), PartitionIndex(0), RetentionClass::UNBOUNDED).expect("creates");
+    fill(&storage, log, 30);
+    set_start(&storage, log, Offset(300));
+    for second in 0..3 {
+        storage.maintain(Timestamp(second * 1000)).expect("maintains");
+    }
+    assert!(storage.usage().expect("counts").generations.is_empty());
+    for storage in [storage, open_copy(folder.path())] {
+        assert_eq!(storage.end_offset(log), Ok(Offset(300)));
+        fill(&storage, log, 1);
+        assert_eq!(read_all(&storage, log), [300]);
+    }
+}
+
+/// The same data in another folder, as after a killed process.
+fn open_copy(folder: &Path) -> RocksStorage {
+    let copy = crash::copy_of(folder);
+    open(&copy.keep())
+}
+
+#[test]
+fn an_old_generation_is_sealed_by_its_age() {
+    let (_folder, storage) = fresh();
+    let log = storage.create_log(topic(1), PartitionIndex(0), RetentionClass::UNBOUNDED).expect("creates");
+    fill(&storage, log, 1);
+    assert_eq!(storage.maintain(Timestamp(10_000)).expect("maintains").sealed, [0u32; 0]);
+    assert_eq!(storage.maintain(Timestamp(13_999)).expect("maintains").sealed, [0u32; 0]);
+    assert_eq!(storage.maintain(Timestamp(14_000)).expect("maintains").sealed, [0]);
+    fill(&storage, log, 1);
+    assert_eq!(read_all(&storage, log), [0, 10]);
+    assert_eq!(storage.usage().expect("counts").generations.len(), 2);
+}
+
+#[test]
+fn topics_of_different_retention_do_not_hold_each_other_up() {
+    let (_folder, storage) = fresh();
+    let short = RetentionClass::of_retention(Some(Duration::from_secs(60)));
+    let quick = storage.create_log(topic(1), PartitionIndex(0), short).expect("creates");
+    let slow = storage.create_log(topic(2), PartitionIndex(0), RetentionClass::UNBOUNDED).expect("creates");
+    for _ in 0..20 {
+        fill(&storage, quick, 2);
+        fill(&storage, slow, 2);
+    }
+    set_start(&storage, quick, Offset(400));
+    let dropped = storage.maintain(Timestamp(0)).expect("maintains").dropped.len();
+    assert!(dropped >= 2, "{dropped}");
+    let left = storage.usage().expect("counts").generations;
+    assert!(left.iter().filter(|info| info.class == short).count() <= 1, "{left:?}");
+    assert_eq!(read_all(&storage, slow).len(), 40);
+}
+
+#[test]
+fn what_few_hold_up_is_copied_and_its_space_comes_back() {
+    let (folder, storage) = fresh();
+    let [busy, rare] = [0, 1].map(|partition| {
+        storage.create_log(topic(1), PartitionIndex(partition), RetentionClass::UNBOUNDED).expect("creates")
+    });
+    for _ in 0..20 {
+        fill(&storage, busy, 9);
+        fill(&storage, rare, 1);
+    }
+    let expected = read_all(&storage, rare);
+    set_start(&storage, busy, Offset(1795));
+    let held: BTreeSet<u32> = storage.usage().expect("counts").generations.iter().map(|info| info.seq).collect();
+    let mut copied = 0;
+    for second in 0..60 {
+        let report = storage.maintain(Timestamp(second * 1000)).expect("maintains");
+        assert_eq!(report.damaged, []);
+        copied += report.evacuated_bytes;
+        assert_eq!(read_all(&storage, rare), expected, "second {second}");
+    }
+    assert!(copied >= 15 * 2000, "{copied}");
+    let left = storage.usage().expect("counts").generations;
+    let old = left.iter().filter(|info| held.contains(&info.seq)).count();
+    assert!(old <= 2, "of {} generations {old} are left: {left:?}", held.len());
+    drop(storage);
+    let storage = open(folder.path());
+    assert_eq!(read_all(&storage, rare), expected);
+    assert_eq!(read_all(&storage, busy), [1790]);
+    // What was moved can be cut like any other part of the log.
+    let cut = [write(rare, vec![LogWrite::Truncate(Offset(55))])];
+    assert_eq!(storage.apply(&cut), [Ok(())]);
+    assert_eq!(read_all(&storage, rare), [0, 10, 20, 30, 40]);
+}
+
+#[test]
+fn readers_see_whole_logs_while_generations_come_and_go() {
+    let (_folder, storage) = fresh();
+    let storage = Arc::new(storage);
+    let logs: Vec<_> = (0..4)
+        .map(|n| storage.create_log(topic(1), PartitionIndex(n), RetentionClass::UNBOUNDED).expect("creates"))
+        .collect();
+    logs.iter().for_each(|log| fill(&storage, *log, 3));
+    let done = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..2)
+        .map(|reader: usize| {
+            let (storage, logs, done) = (Arc::clone(&storage), logs.clone(), Arc::clone(&done));
+            std::thread::spawn(move || {
+                let mut reads = 0usize;
+                while !done.load(Ordering::Relaxed) {
+                    let log = logs[(reads + reader) % logs.len()];
+                    reads += 1;
+                    let from = storage.start_offset(log).expect("there");
+                    match storage.read(log, from, Offset(i64::MAX), 50_000, true) {
+                        // The start may have moved since it was asked for.
+                        Err(StorageError::OutOfRange { start, .. }) if start > from => {}
+                        Err(error) => panic!("{error}"),
+                        Ok(read) => {
+                            let mut next = from;
+                            for item in Batches::verified(&read.bytes) {
+                                let (header, _) = item.expect("whole");
+                                assert!(header.base_offset <= next && next < header.end_offset(), "a hole at {next}");
+                                next = header.end_offset();
+                            }
+                            assert_eq!(next, read.next);
+                        }
+                    }
+                }
+                reads
+            })
+        })
+        .collect();
+    let mut dropped = 0;
+    for round in 0..150 {
+        for (at, log) in logs.iter().enumerate() {
+            fill(&storage, *log, 1 + at);
+            // The last log keeps far more than the others and so holds their generations up.
+            let keep = if at == 3 { 1500 } else { 100 };
+            let end = storage.end_offset(*log).expect("there").0;
+            set_start(&storage, *log, Offset((end - keep).max(0)));
+        }
+        dropped += storage.maintain(Timestamp(round * 1000)).expect("maintains").dropped.len();
+    }
+    done.store(true, Ordering::Relaxed);
+    let reads: usize = readers.into_iter().map(|reader| reader.join().expect("no reader fails")).sum();
+    assert!(dropped > 20 && reads > 100, "{dropped} dropped, {reads} reads");
+}
+
+#[test]
+fn a_dropped_log_s_generations_go_too() {
+    let (_folder, storage) = fresh();
+    let log = storage.create_log(topic(1), PartitionIndex(0), RetentionClass::UNBOUNDED).expect("creates");
+    fill(&storage, log, 30);
+    storage.drop_logs(&[log]).expect("drops");
+    storage.maintain(Timestamp(0)).expect("maintains");
+    storage.maintain(Timestamp(1)).expect("maintains");
+    assert!(storage.usage().expect("counts").generations.is_empty());
+}
