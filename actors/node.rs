@@ -30,7 +30,7 @@ use callboard_runtime::{
 use callboard_settings::Settings;
 use callboard_storage::{
     Committer, CommitterOptions, DataDir, DataDirOptions, MemoryMetadata, MemoryStorage, MetadataLog,
-    Options as StorageOptions, Storage,
+    Options as StorageOptions, RocksStorage, Storage,
 };
 use callboard_telemetry::{Metrics, MetricsOptions};
 use callboard_wire::ApiKey;
@@ -194,8 +194,22 @@ fn open(settings: &Settings) -> Result<Opened, NodeError> {
         accept_data_loss: settings.storage.accept_data_loss,
         ..StorageOptions::default()
     })?;
+    tell_recovery(&journal);
     let cluster = folder.identity().cluster_id.clone();
     Ok((Arc::new(journal), Arc::new(metadata), Some(folder), cluster))
+}
+
+/// What opening the journal met, where an operator should know.
+fn tell_recovery(journal: &RocksStorage) {
+    let found = journal.recovery();
+    if let Some(kept) = &found.kept {
+        tracing::warn!(
+            kept = %kept.display(), recovered = found.sequence, synced_before = found.floor,
+            "data was lost and storage.accept_data_loss=true goes on with the rest; a copy of the damaged folder is kept"
+        );
+    } else if !found.created && !found.clean {
+        tracing::info!(recovered = found.sequence, synced_before = found.floor, cut = found.cut, "recovered after a crash");
+    }
 }
 
 /// Actors that fail are rebuilt at once, then with growing pauses; a branch that cannot be kept alive escalates.

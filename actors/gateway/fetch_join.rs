@@ -66,9 +66,10 @@ impl<E> FetchJoin<E> {
         self.next(index)
     }
 
-    /// Whether every partition has been answered for; true at once for a request without partitions.
+    /// What to do before any answer. A request without partitions is answered at once, however long it may wait: Java's
+    /// consumers send one when they close, and wait for its answer (Kafka: `ReplicaManager.fetchMessages`).
     pub(super) fn next_at_start(&self) -> Next {
-        if self.slots.is_empty() && !self.may_wait { Next::Finish } else { Next::Wait }
+        if self.slots.is_empty() { Next::Finish } else { Next::Wait }
     }
 
     fn next(&mut self, index: u32) -> Next {
@@ -165,4 +166,17 @@ fn fitting(batches: &[Bytes], left: usize, first: bool) -> usize {
         }
     }
     batches.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_without_partitions_is_answered_at_once() {
+        for may_wait in [false, true] {
+            assert_eq!(FetchJoin::<()>::new(0, 1, may_wait).next_at_start(), Next::Finish);
+            assert_eq!(FetchJoin::<()>::new(1, 1, may_wait).next_at_start(), Next::Wait);
+        }
+    }
 }

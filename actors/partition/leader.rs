@@ -24,6 +24,8 @@ use crate::storage::{LeaderDirectory, Pool};
 
 /// Messages kept while the log is being read back; later ones are refused with a retriable error.
 const STASH_MAX: usize = 10_000;
+/// How often a partition whose log cannot be read is tried again.
+const RETRY: Duration = Duration::from_secs(10);
 /// Index entries looked at in one retention round.
 const RETENTION_ENTRIES: usize = 4096;
 /// Kafka's: producers are forgotten after a day of silence, looked for every ten minutes.
@@ -88,6 +90,8 @@ enum State {
     Recovering(Vec<PartitionMessage>),
     /// In office.
     Leading(Box<Leader<Waiter>>),
+    /// The log cannot be read: everyone is told so, and it is tried again now and then.
+    Offline(String),
 }
 
 /// One partition's leader.
@@ -137,7 +141,28 @@ impl PartitionLeader {
     fn take_stash(&mut self) -> Vec<PartitionMessage> {
         match &mut self.state {
             State::Recovering(stash) => std::mem::take(stash),
-            State::Leading(_) => Vec::new(),
+            State::Leading(_) | State::Offline(_) => Vec::new(),
+        }
+    }
+
+    /// One partition that cannot be read must not take its node along.
+    fn go_offline(&mut self, reason: String, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        tracing::error!(partition = %self.name(), reason, "the partition is offline: its log cannot be read");
+        let stash = self.take_stash();
+        self.state = State::Offline(reason);
+        ctx.schedule(RETRY, PartitionMessage::Retry);
+        stash.into_iter().try_for_each(|message| self.handle(message, ctx))
+    }
+
+    fn refuse(&mut self, message: PartitionMessage, ctx: &mut Context<Self>) {
+        let State::Offline(reason) = &self.state else { return };
+        match message {
+            PartitionMessage::Append(Append { slot: Some(slot), .. }) => {
+                slot.answer(Err(WriteError::Failed(reason.clone()).into()));
+            }
+            PartitionMessage::Retry => self.begin_recovery(ctx),
+            // The other waiters answer by themselves that there is no leader.
+            _ => {}
         }
     }
 
@@ -388,14 +413,21 @@ impl Actor for PartitionLeader {
         if let State::Recovering(stash) = &mut self.state {
             match message {
                 PartitionMessage::Recovered(Ok(recovered)) => return self.take_office(*recovered, ctx),
-                PartitionMessage::Recovered(Err(reason)) => return Err(reason.into()),
+                PartitionMessage::Recovered(Err(reason)) => return self.go_offline(reason, ctx),
                 PartitionMessage::Committed { seq, result } => return self.committed(seq, result, ctx),
-                PartitionMessage::Tick { .. } | PartitionMessage::Expire | PartitionMessage::IndexEntries(_) => {}
+                PartitionMessage::Tick { .. }
+                | PartitionMessage::Expire
+                | PartitionMessage::Retry
+                | PartitionMessage::IndexEntries(_) => {}
                 // Asked for again from the image when the leader takes office.
                 PartitionMessage::Configure(_) => {}
                 message if stash.len() < STASH_MAX => stash.push(message),
                 refused => drop(refused), // whose waiter answers with a retriable error
             }
+            return Ok(());
+        }
+        if let State::Offline(_) = self.state {
+            self.refuse(message, ctx);
             return Ok(());
         }
         match message {
@@ -426,7 +458,7 @@ impl Actor for PartitionLeader {
                 self.lead(ctx, |leader, now, effects| leader.expire(now, effects))
             }
             PartitionMessage::Inspect(reply) => self.lead(ctx, |leader, _, _| reply.send(leader.snapshot())),
-            PartitionMessage::Recovered(_) => Ok(()), // of a reading that a rebuild made void
+            PartitionMessage::Retry | PartitionMessage::Recovered(_) => Ok(()), // of a reading that a rebuild made void
         }
     }
 
@@ -437,6 +469,7 @@ impl Actor for PartitionLeader {
 
     fn snapshot(&self) -> Vec<(&'static str, String)> {
         match &self.state {
+            State::Offline(reason) => vec![("role", "offline".into()), ("reason", reason.clone())],
             State::Recovering(stash) => vec![("role", "recovering".into()), ("waiting", stash.len().to_string())],
             State::Leading(leader) => {
                 let s = leader.snapshot();

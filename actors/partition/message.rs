@@ -61,6 +61,8 @@ pub(crate) enum PartitionMessage {
     },
     /// A deadline in the machine has come.
     Expire,
+    /// Time to try a log again that could not be read.
+    Retry,
     /// Asks for the numbers that operators see.
     Inspect(Reply<LeaderSnapshot>),
 }
@@ -94,6 +96,7 @@ impl Message for PartitionMessage {
             Self::IndexEntries(_) => "IndexEntries",
             Self::Tick { .. } => "Tick",
             Self::Expire => "Expire",
+            Self::Retry => "Retry",
             Self::Inspect(_) => "Inspect",
         }
     }

@@ -36,11 +36,7 @@ pub trait Actor: Sized + 'static {
     }
 
     /// Handles one message. An error or a panic ends this incarnation; the supervisor decides what follows.
-    fn handle(
-        &mut self,
-        message: Self::Message,
-        ctx: &mut Context<Self>,
-    ) -> Result<(), Failure>;
+    fn handle(&mut self, message: Self::Message, ctx: &mut Context<Self>) -> Result<(), Failure>;
 
     /// Death watch; comes ahead of queued messages.
     fn signal(&mut self, _signal: Signal, _ctx: &mut Context<Self>) -> Result<(), Failure> {

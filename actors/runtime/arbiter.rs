@@ -75,11 +75,7 @@ struct Arbiter {
 
 impl Arbiters {
     /// One system arbiter and `data` data arbiters, a thread each.
-    pub(crate) fn threads(
-        system: u64,
-        name: &str,
-        data: usize,
-    ) -> Result<Arbiters, (usize, std::io::Error)> {
+    pub(crate) fn threads(system: u64, name: &str, data: usize) -> Result<Arbiters, (usize, std::io::Error)> {
         let mut list = Vec::with_capacity(data + 1);
         for index in 0..=data {
             let (orders, inbox) = mpsc::unbounded_channel();
@@ -106,17 +102,9 @@ impl Arbiters {
                 Ok(Err(error)) => return Err((index, error)),
                 Err(_) => return Err((index, std::io::Error::other("its thread ended"))),
             }
-            list.push(Arbiter {
-                orders,
-                pulse: Arc::default(),
-                thread: Mutex::new(Some(thread)),
-            });
+            list.push(Arbiter { orders, pulse: Arc::default(), thread: Mutex::new(Some(thread)) });
         }
-        Ok(Arbiters {
-            system,
-            list,
-            next: AtomicUsize::new(0),
-        })
+        Ok(Arbiters { system, list, next: AtomicUsize::new(0) })
     }
 
     /// One arbiter for everything: the `LocalSet` that the caller runs on.
@@ -127,11 +115,7 @@ impl Arbiters {
         drop(tokio::task::spawn_local(serve(inbox)));
         Arbiters {
             system,
-            list: vec![Arbiter {
-                orders,
-                pulse: Arc::default(),
-                thread: Mutex::new(None),
-            }],
+            list: vec![Arbiter { orders, pulse: Arc::default(), thread: Mutex::new(None) }],
             next: AtomicUsize::new(0),
         }
     }
@@ -162,10 +146,7 @@ impl Arbiters {
             job();
             return true;
         }
-        self.list[index]
-            .orders
-            .send(Order::Run(Box::new(job)))
-            .is_ok()
+        self.list[index].orders.send(Order::Run(Box::new(job))).is_ok()
     }
 
     pub(crate) fn stop(&self) {
@@ -179,13 +160,7 @@ impl Arbiters {
     pub(crate) fn take_threads(&self) -> Vec<JoinHandle<()>> {
         self.list
             .iter()
-            .filter_map(|arbiter| {
-                arbiter
-                    .thread
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .take()
-            })
+            .filter_map(|arbiter| arbiter.thread.lock().unwrap_or_else(PoisonError::into_inner).take())
             .filter(|thread| thread.thread().id() != thread::current().id())
             .collect()
     }

@@ -18,20 +18,14 @@ impl Intensity {
 
     /// Never gives up.
     pub const fn unlimited() -> Intensity {
-        Intensity {
-            restarts: u32::MAX,
-            period: Duration::ZERO,
-        }
+        Intensity { restarts: u32::MAX, period: Duration::ZERO }
     }
 }
 
 impl Default for Intensity {
     /// 5 in 10 s.
     fn default() -> Intensity {
-        Intensity {
-            restarts: 5,
-            period: Duration::from_secs(10),
-        }
+        Intensity { restarts: 5, period: Duration::from_secs(10) }
     }
 }
 
@@ -44,10 +38,7 @@ pub(crate) struct Window {
 
 impl Window {
     pub(crate) fn new(intensity: Intensity) -> Window {
-        Window {
-            intensity,
-            failures: VecDeque::new(),
-        }
+        Window { intensity, failures: VecDeque::new() }
     }
 
     /// Notes a failure; whether that is one too many.
@@ -82,13 +73,7 @@ pub struct Backoff {
 impl Backoff {
     /// Restarts at once, always; only the intensity bounds it.
     pub const fn none() -> Backoff {
-        Backoff {
-            min: Duration::ZERO,
-            max: Duration::ZERO,
-            factor: 1.0,
-            jitter: 0.0,
-            reset_after: Duration::ZERO,
-        }
+        Backoff { min: Duration::ZERO, max: Duration::ZERO, factor: 1.0, jitter: 0.0, reset_after: Duration::ZERO }
     }
 
     /// Delay before restart number `failures` in a row (from 1). `random` lies in 0..1.
@@ -152,10 +137,7 @@ mod tests {
 
     #[test]
     fn delays_double_up_to_the_greatest() {
-        let backoff = Backoff {
-            jitter: 0.0,
-            ..Backoff::default()
-        };
+        let backoff = Backoff { jitter: 0.0, ..Backoff::default() };
         let delays: Vec<u128> = (1..=4).map(|n| backoff.delay(n, 0.5).as_millis()).collect();
         assert_eq!(delays, [10, 20, 40, 80]);
         assert_eq!(backoff.delay(u32::MAX, 0.5), backoff.max);

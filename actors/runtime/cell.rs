@@ -7,6 +7,7 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     poison::{Poison, PoisonLimits},
     record::{Control, Entry},
     reference::Door,
-    seat::{BUDGET, Seat},
+    seat::{BUDGET, Seat, TURN},
     spec::Factory,
     supervisor::{Parent, Report},
 };
@@ -52,6 +53,10 @@ pub(crate) struct Cell<A: Actor> {
     /// restarts begun; the first start is none
     lives: u32,
     waker: Option<Waker>,
+    /// messages for the next turn
+    budget: u32,
+    /// the last turn used up its budget, so this one is timed
+    flooded: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +86,8 @@ impl<A: Actor> Cell<A> {
             start_reported: false,
             lives: 0,
             waker: None,
+            budget: BUDGET,
+            flooded: false,
         }
     }
 
@@ -134,6 +141,10 @@ impl<A: Actor> Cell<A> {
         let turned = guard(|| {
             host.seat().fire_timers(cx);
             host.poll_mailbox(cx);
+            if host.seat().ctx.has_new_timers() {
+                // Scheduled by a message just now; nobody would wake us for it.
+                host.seat().fire_timers(cx);
+            }
         });
         if let Err(failure) = turned {
             self.fail(failure, "turn");
@@ -176,17 +187,12 @@ impl<A: Actor> Cell<A> {
                 }
             }
             Control::Renew if alive => self.end(Exit::Renewed),
-            Control::Fail {
-                incarnation,
-                failure,
-                source,
-            } if alive && incarnation == self.host.seat().ctx.incarnation() => {
+            Control::Fail { incarnation, failure, source }
+                if alive && incarnation == self.host.seat().ctx.incarnation() =>
+            {
                 self.fail(failure, source);
             }
-            Control::Signal {
-                incarnation,
-                signal,
-            } if alive && incarnation == self.host.seat().ctx.incarnation() => {
+            Control::Signal { incarnation, signal } if alive && incarnation == self.host.seat().ctx.incarnation() => {
                 self.signal(signal);
             }
             Control::InjectPanic => self.host.seat().inject_panic = true,
@@ -214,12 +220,7 @@ impl<A: Actor> Cell<A> {
         self.lives += 1;
         record.set_state(ActorState::Starting);
         self.start_reported = false;
-        let env = Env::new(
-            record.path.clone(),
-            record.system.clone(),
-            incarnation,
-            record.arbiter,
-        );
+        let env = Env::new(record.path.clone(), record.system.clone(), incarnation, record.arbiter);
         let seat = self.host.seat();
         seat.ctx.begin(incarnation);
         let factory = &self.factory;
@@ -251,15 +252,8 @@ impl<A: Actor> Cell<A> {
         let (path, incarnation) = (&record.path, record.incarnation());
         let restarts = self.lives - 1;
         record.system.emit(|| match restarts {
-            0 => Event::Started {
-                path: path.clone(),
-                incarnation,
-            },
-            _ => Event::Restarted {
-                path: path.clone(),
-                incarnation,
-                restarts,
-            },
+            0 => Event::Started { path: path.clone(), incarnation },
+            _ => Event::Restarted { path: path.clone(), incarnation, restarts },
         });
         self.parent.report(Report::started(self.key));
     }
@@ -372,9 +366,7 @@ impl<A: Actor> Cell<A> {
         if let Err(failure) = ended.and(dropped) {
             self.note_failure(&failure, "drop");
         }
-        self.door
-            .record()
-            .end_incarnation(ActorState::Parked, reason);
+        self.door.record().end_incarnation(ActorState::Parked, reason);
     }
 
     fn bury(&mut self) {
@@ -401,21 +393,34 @@ impl<A: Actor> Future for Cell<A> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if !this
-            .waker
-            .as_ref()
-            .is_some_and(|known| known.will_wake(cx.waker()))
-        {
+        if !this.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
             this.waker = Some(cx.waker().clone());
             this.door.record().set_waker(cx.waker());
         }
-        this.host.seat().budget = BUDGET;
+        let begun = this.flooded.then(|| this.door.record().system.clock().now());
+        this.host.seat().budget = this.budget;
         this.pulse.enter(this.door.record().id);
         let poll = this.turn(cx);
+        this.flooded = this.host.seat().budget == 0;
+        this.budget = match begun {
+            Some(begun) if this.flooded => {
+                next_budget(this.budget, this.door.record().system.clock().now().since(begun))
+            }
+            _ => BUDGET,
+        };
         this.pulse.leave();
         this.door.record().busy_ms.store(0, Relaxed);
         poll
     }
+}
+
+/// Budget after a turn that used its budget up and took this long.
+fn next_budget(budget: u32, took: Duration) -> u32 {
+    if took <= TURN {
+        return (budget * 2).min(BUDGET);
+    }
+    let fitting = u128::from(budget) * TURN.as_nanos() / took.as_nanos();
+    u32::try_from(fitting).unwrap_or(BUDGET).max(1)
 }
 
 impl<A: Actor> Drop for Cell<A> {
@@ -432,9 +437,23 @@ impl<A: Actor> Drop for Cell<A> {
         seat.burying = true;
         seat.budget = u32::MAX;
         // What can still be buried by name is.
-        self.host
-            .poll_mailbox(&mut Context::from_waker(Waker::noop()));
+        self.host.poll_mailbox(&mut Context::from_waker(Waker::noop()));
         self.vanish(&DownReason::Lost);
         self.parent.report(Report::exited(self.key, Exit::Lost));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_shrinks_until_a_turn_fits_and_grows_again() {
+        let micros = Duration::from_micros;
+        assert_eq!(next_budget(64, micros(100)), 32);
+        assert_eq!(next_budget(64, micros(64_000)), 1);
+        assert_eq!(next_budget(1, micros(1_000)), 1);
+        assert_eq!(next_budget(16, micros(20)), 32);
+        assert_eq!(next_budget(64, micros(20)), 64);
     }
 }

@@ -66,11 +66,7 @@ pub struct Clock {
 
 impl Clock {
     pub(crate) fn new(ticking: bool) -> Clock {
-        Clock {
-            origin: Instant::now(),
-            coarse_ms: AtomicU64::new(0),
-            ticking,
-        }
+        Clock { origin: Instant::now(), coarse_ms: AtomicU64::new(0), ticking }
     }
 
     pub fn now(&self) -> Tick {
@@ -80,11 +76,7 @@ impl Clock {
     /// Milliseconds since the start; as old as one round of the watchdog (20 ms) unless the clock is a test's.
     #[inline]
     pub fn coarse_ms(&self) -> u64 {
-        if self.ticking {
-            self.coarse_ms.load(Relaxed)
-        } else {
-            self.now().as_millis()
-        }
+        if self.ticking { self.coarse_ms.load(Relaxed) } else { self.now().as_millis() }
     }
 
     /// The same, cut to what fits beside a message.
@@ -106,10 +98,7 @@ mod tests {
     fn ticks_add_and_subtract_without_going_below_zero() {
         let tick = Tick::from_millis(5) + Duration::from_millis(2);
         assert_eq!(tick.as_millis(), 7);
-        assert_eq!(
-            tick - Tick::from_millis(5),
-            Duration::from_millis(2)
-        );
+        assert_eq!(tick - Tick::from_millis(5), Duration::from_millis(2));
         assert_eq!(Tick::from_millis(1) - tick, Duration::ZERO);
     }
 }

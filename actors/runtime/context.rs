@@ -1,6 +1,6 @@
 //! What an actor can do besides handling messages.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, task, time::Duration};
 
 use crate::{
     Actor, ActorRef, DownReason, Failure, Path, Signal, SupervisorRef, System, Tick, TimerKey,
@@ -15,8 +15,9 @@ pub struct Context<A: Actor> {
     door: Arc<Door<A::Message>>,
     incarnation: u64,
     verdict: Option<Verdict>,
-    pub(crate) timers: Timers<A::Message>,
-    pub(crate) tasks: Tasks,
+    /// made at first use: most actors have none, and there may be 100,000 of them
+    timers: Option<Box<Timers<A::Message>>>,
+    tasks: Option<Tasks>,
     watched: Vec<Path>,
     supervisor: Option<SupervisorRef>,
     /// the start is not complete before the actor says so (supervisors: when their children are up)
@@ -26,26 +27,20 @@ pub struct Context<A: Actor> {
 /// How the actor has decided to end.
 pub(crate) enum Verdict {
     Stop,
-    Fail {
-        failure: Failure,
-        source: &'static str,
-    },
+    Fail { failure: Failure, source: &'static str },
 }
 
 /// Name under which a failure by [`Context::fail`] is reported, in place of a message's.
 const FAIL: &str = "fail";
 
 impl<A: Actor> Context<A> {
-    pub(crate) fn new(
-        door: Arc<Door<A::Message>>,
-        supervisor: Option<SupervisorRef>,
-    ) -> Context<A> {
+    pub(crate) fn new(door: Arc<Door<A::Message>>, supervisor: Option<SupervisorRef>) -> Context<A> {
         Context {
             door,
             incarnation: 0,
             verdict: None,
-            timers: Timers::default(),
-            tasks: Tasks::default(),
+            timers: None,
+            tasks: None,
             watched: Vec::new(),
             supervisor,
             start_held: false,
@@ -85,18 +80,17 @@ impl<A: Actor> Context<A> {
 
     /// Handles `message` once `after` has passed, ahead of what is queued then. It holds no credits.
     pub fn schedule(&mut self, after: Duration, message: A::Message) -> TimerKey {
-        self.timers.schedule(after, message)
+        self.timers.get_or_insert_default().schedule(after, message)
     }
 
     /// Takes a scheduled message back; `None` if it has fired.
     pub fn cancel(&mut self, timer: TimerKey) -> Option<A::Message> {
-        self.timers.cancel(timer)
+        self.timers.as_mut()?.cancel(timer)
     }
 
     /// Runs `future` beside the actor, on its arbiter. It is dropped when this incarnation ends; a panic inside it fails the actor.
     pub fn spawn(&mut self, future: impl Future<Output = ()> + 'static) {
-        self.tasks
-            .spawn(future, self.door.clone(), self.incarnation);
+        self.tasks.get_or_insert_default().spawn(future, self.door.clone(), self.incarnation);
     }
 
     /// Runs `future` as [`Context::spawn`] does and handles its result as a message of this actor, beyond the mailbox limits.
@@ -128,25 +122,15 @@ impl<A: Actor> Context<A> {
 
     /// Asks for one [`Signal::Down`] when the incarnation that now runs under `path` ends; at once if none runs.
     pub fn watch(&mut self, path: &Path) {
-        let watcher = Watcher {
-            entry: self.door.clone(),
-            incarnation: self.incarnation,
-        };
-        let watched = self
-            .system()
-            .entry(path)
-            .is_some_and(|entry| entry.record().watch(watcher));
+        let watcher = Watcher { entry: self.door.clone(), incarnation: self.incarnation };
+        let watched = self.system().entry(path).is_some_and(|entry| entry.record().watch(watcher));
         if watched {
             self.watched.push(path.clone());
             return;
         }
         self.door.record().control(Control::Signal {
             incarnation: self.incarnation,
-            signal: Signal::Down {
-                path: path.clone(),
-                incarnation: None,
-                reason: DownReason::NotRunning,
-            },
+            signal: Signal::Down { path: path.clone(), incarnation: None, reason: DownReason::NotRunning },
         });
     }
 
@@ -182,6 +166,18 @@ impl<A: Actor> Context<A> {
         }
     }
 
+    /// The next due timer's message; else the task is woken when one is due.
+    #[inline]
+    pub(crate) fn poll_timers(&mut self, cx: &mut task::Context<'_>) -> Option<A::Message> {
+        self.timers.as_mut()?.poll_due(cx)
+    }
+
+    /// Whether timers were scheduled after the last poll of them.
+    #[inline]
+    pub(crate) fn has_new_timers(&self) -> bool {
+        self.timers.as_ref().is_some_and(|timers| !timers.is_armed())
+    }
+
     pub(crate) fn begin(&mut self, incarnation: u64) {
         self.incarnation = incarnation;
         self.verdict = None;
@@ -194,7 +190,7 @@ impl<A: Actor> Context<A> {
         for path in std::mem::take(&mut self.watched) {
             self.unwatch(&path);
         }
-        let tasks = self.tasks.cancel_all();
+        let tasks = self.tasks.take().map_or(Ok(()), |tasks| tasks.cancel_all());
         let timers = std::mem::take(&mut self.timers);
         let timers = crate::panics::guard(move || drop(timers));
         tasks.and(timers)

@@ -38,10 +38,7 @@ impl Limits {
 impl Default for Limits {
     /// 10,000 messages, 64 MiB.
     fn default() -> Limits {
-        Limits {
-            messages: 10_000,
-            bytes: 64 << 20,
-        }
+        Limits { messages: 10_000, bytes: 64 << 20 }
     }
 }
 
@@ -113,16 +110,9 @@ impl Credits {
             if held >= MAX_MESSAGES || bytes(state) + weight > MAX_BYTES {
                 return Err(Refusal::Full);
             }
-            match self.state.compare_exchange_weak(
-                state,
-                state + ONE_MESSAGE + weight,
-                SeqCst,
-                SeqCst,
-            ) {
+            match self.state.compare_exchange_weak(state, state + ONE_MESSAGE + weight, SeqCst, SeqCst) {
                 Ok(_) => {
-                    return Ok(Acquired {
-                        was_empty: held == 0,
-                    });
+                    return Ok(Acquired { was_empty: held == 0 });
                 }
                 Err(seen) => state = seen,
             }
@@ -144,16 +134,9 @@ impl Credits {
             if held >= self.limits.messages as u64 || !self.has_bytes(bytes(state), weight) {
                 return Err(Refusal::Full);
             }
-            match self.state.compare_exchange_weak(
-                state,
-                state + ONE_MESSAGE + weight,
-                SeqCst,
-                SeqCst,
-            ) {
+            match self.state.compare_exchange_weak(state, state + ONE_MESSAGE + weight, SeqCst, SeqCst) {
                 Ok(_) => {
-                    return Ok(Acquired {
-                        was_empty: held == 0,
-                    });
+                    return Ok(Acquired { was_empty: held == 0 });
                 }
                 Err(seen) => state = seen,
             }
@@ -170,10 +153,7 @@ impl Credits {
     pub(crate) fn release(&self, weight: u32) {
         let weight = u64::from(weight);
         let before = self.state.fetch_sub(ONE_MESSAGE + weight, SeqCst);
-        debug_assert!(
-            messages(before) > 0 && bytes(before) >= weight,
-            "released credits were taken before"
-        );
+        debug_assert!(messages(before) > 0 && bytes(before) >= weight, "released credits were taken before");
         if before & WAITING != 0 {
             self.wake_first();
         }
@@ -223,11 +203,7 @@ impl Credits {
             *ticket = Some(number);
             // The bit is set before the attempt below: a release after the attempt sees it and wakes us.
             self.state.fetch_or(WAITING, SeqCst);
-        } else if let Some(entry) = waiters
-            .queue
-            .iter_mut()
-            .find(|(number, _)| Some(*number) == *ticket)
-        {
+        } else if let Some(entry) = waiters.queue.iter_mut().find(|(number, _)| Some(*number) == *ticket) {
             entry.1.clone_from(waker);
         }
         if self.is_closed() {
@@ -327,28 +303,12 @@ mod tests {
         let credits = credits(1, 100);
         assert!(credits.acquire(0).is_ok());
         let (mut first, mut second) = (None, None);
-        assert!(matches!(
-            credits.poll_wait(&mut first, 0, Waker::noop()),
-            Wait::Pending
-        ));
-        assert!(matches!(
-            credits.poll_wait(&mut second, 0, Waker::noop()),
-            Wait::Pending
-        ));
+        assert!(matches!(credits.poll_wait(&mut first, 0, Waker::noop()), Wait::Pending));
+        assert!(matches!(credits.poll_wait(&mut second, 0, Waker::noop()), Wait::Pending));
         credits.release(0);
-        assert_eq!(
-            credits.acquire(0),
-            Err(Refusal::Full),
-            "room, but somebody waits for it"
-        );
-        assert!(matches!(
-            credits.poll_wait(&mut second, 0, Waker::noop()),
-            Wait::Pending
-        ));
-        assert!(matches!(
-            credits.poll_wait(&mut first, 0, Waker::noop()),
-            Wait::Acquired(_)
-        ));
+        assert_eq!(credits.acquire(0), Err(Refusal::Full), "room, but somebody waits for it");
+        assert!(matches!(credits.poll_wait(&mut second, 0, Waker::noop()), Wait::Pending));
+        assert!(matches!(credits.poll_wait(&mut first, 0, Waker::noop()), Wait::Acquired(_)));
         credits.abandon(&mut second);
         credits.release(0);
         assert!(credits.acquire(0).is_ok());
@@ -359,15 +319,9 @@ mod tests {
         let credits = credits(1, 100);
         assert!(credits.acquire(0).is_ok());
         let mut ticket = None;
-        assert!(matches!(
-            credits.poll_wait(&mut ticket, 0, Waker::noop()),
-            Wait::Pending
-        ));
+        assert!(matches!(credits.poll_wait(&mut ticket, 0, Waker::noop()), Wait::Pending));
         credits.close();
-        assert!(matches!(
-            credits.poll_wait(&mut ticket, 0, Waker::noop()),
-            Wait::Closed
-        ));
+        assert!(matches!(credits.poll_wait(&mut ticket, 0, Waker::noop()), Wait::Closed));
         assert_eq!(credits.acquire_own(0), Err(Refusal::Closed));
     }
 

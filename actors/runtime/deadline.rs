@@ -70,10 +70,7 @@ struct Installed;
 
 impl Installed {
     fn new(id: u64) -> Installed {
-        KEEPER.set(Some(Keeper {
-            id,
-            ..Keeper::default()
-        }));
+        KEEPER.set(Some(Keeper { id, ..Keeper::default() }));
         Installed
     }
 }
@@ -146,23 +143,13 @@ impl Keeper {
     fn insert(&mut self, after: Duration, waker: Waker) -> Key {
         let serial = self.next_serial;
         self.next_serial += 1;
-        let index = self.entries.insert(Entry {
-            serial,
-            after,
-            waker,
-            at: None,
-            expired: false,
-        });
+        let index = self.entries.insert(Entry { serial, after, waker, at: None, expired: false });
         let key = Key { index, serial };
         self.young.push(key);
         if self.young.len() > 4_096 && self.young.len() > 2 * self.entries.len() {
             // Under a flood of asks most young entries are answered already.
             let entries = &self.entries;
-            self.young.retain(|key| {
-                entries
-                    .get(key.index)
-                    .is_some_and(|entry| entry.serial == key.serial)
-            });
+            self.young.retain(|key| entries.get(key.index).is_some_and(|entry| entry.serial == key.serial));
         }
         if let Some(sleeper) = self.sleeper.take() {
             sleeper.wake();
@@ -199,10 +186,7 @@ enum State {
 
 impl Deadline {
     pub(crate) fn new(after: Duration) -> Deadline {
-        Deadline {
-            after,
-            state: State::New,
-        }
+        Deadline { after, state: State::New }
     }
 
     pub(crate) fn after(&self) -> Duration {
@@ -259,10 +243,7 @@ fn poll_kept(id: u64, key: Key, waker: &Waker) -> Option<Poll<()>> {
     let mut old = None;
     KEEPER.with_borrow_mut(|keeper| {
         let keeper = keeper.as_mut().filter(|keeper| keeper.id == id)?;
-        let entry = keeper
-            .entries
-            .get_mut(key.index)
-            .filter(|entry| entry.serial == key.serial)?;
+        let entry = keeper.entries.get_mut(key.index).filter(|entry| entry.serial == key.serial)?;
         if entry.expired {
             return Some(Poll::Ready(()));
         }

@@ -14,9 +14,7 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(reason: impl Into<String>) -> Failure {
-        Failure {
-            reason: reason.into(),
-        }
+        Failure { reason: reason.into() }
     }
 
     pub fn reason(&self) -> &str {
@@ -26,7 +24,7 @@ impl Failure {
 
 impl<E> From<E> for Failure
 where
-    E: Into<Box<dyn Error + Send + Sync>>,
+    E: Into<Box<dyn Error>>,
 {
     fn from(error: E) -> Failure {
         let error = error.into();
@@ -79,9 +77,6 @@ mod tests {
     fn text_and_errors_become_failures() {
         assert_eq!(Failure::from("disk").reason(), "disk");
         assert_eq!(Failure::from(String::from("disk")).reason(), "disk");
-        assert_eq!(
-            parse().expect_err("not a number").reason(),
-            "invalid digit found in string"
-        );
+        assert_eq!(parse().expect_err("not a number").reason(), "invalid digit found in string");
     }
 }

@@ -8,12 +8,8 @@ use std::{
 };
 
 use actix::{
-    Actor as ActixActor, ActorContext, ActorState as ActixState, Addr, AsyncContext, Handler,
-    Recipient, SpawnHandle,
-    dev::{
-        AsyncContextParts, ContextFut, ContextParts, Envelope, EnvelopeProxy, Mailbox, ToEnvelope,
-        channel,
-    },
+    Actor as ActixActor, ActorContext, ActorState as ActixState, Addr, AsyncContext, Handler, Recipient, SpawnHandle,
+    dev::{AsyncContextParts, ContextFut, ContextParts, Envelope, EnvelopeProxy, Mailbox, ToEnvelope, channel},
     fut::ActorFuture,
 };
 
@@ -132,10 +128,7 @@ impl<A: Actor> EnvelopeProxy<Host<A>> for Letter<A::Message> {
 }
 
 impl<A: Actor> ToEnvelope<Host<A>, Parcel<A::Message>> for HostContext<A> {
-    fn pack(
-        parcel: Parcel<A::Message>,
-        _answer: Option<actix::dev::OneshotSender<()>>,
-    ) -> Envelope<Host<A>> {
+    fn pack(parcel: Parcel<A::Message>, _answer: Option<actix::dev::OneshotSender<()>>) -> Envelope<Host<A>> {
         Envelope::with_proxy(Box::new(Letter(Some(parcel))))
     }
 }

@@ -65,10 +65,8 @@ impl ActorInfo {
             refused: record.refused.load(Relaxed),
             dead_letters: record.dead_letters.load(Relaxed),
             last_failure: record.last_failure(),
-            current: (busy_ms > 0).then(|| Current {
-                message: record.current(),
-                for_ms: now_ms.saturating_sub(busy_ms - 1),
-            }),
+            current: (busy_ms > 0)
+                .then(|| Current { message: record.current(), for_ms: now_ms.saturating_sub(busy_ms - 1) }),
             arbiter: record.arbiter,
             strategy: record.strategy,
         }

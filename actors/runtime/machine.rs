@@ -71,11 +71,20 @@ pub(crate) enum Effect {
     Stop(ChildKey),
     Kill(ChildKey),
     /// The parked cell is not needed any more; `forget` also drops its spec.
-    Release { key: ChildKey, forget: bool },
-    Schedule { alarm: Alarm, after: Duration },
+    Release {
+        key: ChildKey,
+        forget: bool,
+    },
+    Schedule {
+        alarm: Alarm,
+        after: Duration,
+    },
     /// Tell whoever asked for this child.
     TellStarted(ChildKey),
-    TellStartFailed { key: ChildKey, reason: String },
+    TellStartFailed {
+        key: ChildKey,
+        reason: String,
+    },
     TellStopped(ChildKey),
     /// All children of the list are up.
     Ready,
@@ -172,20 +181,12 @@ impl Machine {
     }
 
     /// Adds a child at run time. `on_trial`: a failed first start removes it again and is told, without counting against the intensity.
-    pub(crate) fn start_child(
-        &mut self,
-        key: ChildKey,
-        policy: Policy,
-        on_trial: bool,
-    ) -> Vec<Effect> {
+    pub(crate) fn start_child(&mut self, key: ChildKey, policy: Policy, on_trial: bool) -> Vec<Effect> {
         let mut effects = Vec::new();
         let mut child = Child::new(policy);
         child.on_trial = on_trial;
         if self.halt.is_some() {
-            effects.push(Effect::TellStartFailed {
-                key,
-                reason: "the supervisor is stopping".to_owned(),
-            });
+            effects.push(Effect::TellStartFailed { key, reason: "the supervisor is stopping".to_owned() });
             return effects;
         }
         if self.kind == Kind::Pool {
@@ -266,10 +267,7 @@ impl Machine {
             Alarm::StopTimeout { key, turn } => {
                 if self.wanting(key, turn, Phase::Stopping).is_some() {
                     effects.push(Effect::Kill(key));
-                    effects.push(Effect::Schedule {
-                        alarm: Alarm::KillTimeout { key, turn },
-                        after: KILL_TIMEOUT,
-                    });
+                    effects.push(Effect::Schedule { alarm: Alarm::KillTimeout { key, turn }, after: KILL_TIMEOUT });
                 }
             }
             Alarm::KillTimeout { key, turn } => {
@@ -292,9 +290,7 @@ impl Machine {
     }
 
     fn wanting(&mut self, key: ChildKey, turn: u64, phase: Phase) -> Option<&mut Child> {
-        self.children
-            .get_mut(&key)
-            .filter(|child| child.turn == turn && child.phase == phase)
+        self.children.get_mut(&key).filter(|child| child.turn == turn && child.phase == phase)
     }
 
     fn child_is_down(&mut self, key: ChildKey, exit: &Exit, now: Tick, effects: &mut Vec<Effect>) {
@@ -369,10 +365,7 @@ impl Machine {
                     Exit::Failed(reason) | Exit::StartFailed(reason) => reason.clone(),
                     other => format!("{:?}", other.down_reason()),
                 };
-                self.begin_halt(
-                    Halt::Failed(format!("too many failures, last: {reason}")),
-                    effects,
-                );
+                self.begin_halt(Halt::Failed(format!("too many failures, last: {reason}")), effects);
                 return;
             }
         }
@@ -395,10 +388,7 @@ impl Machine {
             } else {
                 child.phase = Phase::Backoff;
                 child.turn = turn;
-                effects.push(Effect::Schedule {
-                    alarm: Alarm::Backoff { key, turn },
-                    after: delay,
-                });
+                effects.push(Effect::Schedule { alarm: Alarm::Backoff { key, turn }, after: delay });
             }
             return;
         };
@@ -407,10 +397,7 @@ impl Machine {
         }
         if !delay.is_zero() {
             self.group_hold = Some(turn);
-            effects.push(Effect::Schedule {
-                alarm: Alarm::GroupBackoff { turn },
-                after: delay,
-            });
+            effects.push(Effect::Schedule { alarm: Alarm::GroupBackoff { turn }, after: delay });
         }
         self.advance(effects);
     }
@@ -557,18 +544,12 @@ impl Child {
         let timeout = self.policy.stop_timeout;
         if timeout.is_zero() {
             effects.push(Effect::Kill(key));
-            effects.push(Effect::Schedule {
-                alarm: Alarm::KillTimeout { key, turn },
-                after: KILL_TIMEOUT,
-            });
+            effects.push(Effect::Schedule { alarm: Alarm::KillTimeout { key, turn }, after: KILL_TIMEOUT });
             return;
         }
         effects.push(Effect::Stop(key));
         if timeout < Duration::MAX {
-            effects.push(Effect::Schedule {
-                alarm: Alarm::StopTimeout { key, turn },
-                after: timeout,
-            });
+            effects.push(Effect::Schedule { alarm: Alarm::StopTimeout { key, turn }, after: timeout });
         }
     }
 }

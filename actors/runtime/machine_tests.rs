@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use super::*;
 
-const PERMANENT: Policy = Policy {
-    restart: Restart::Permanent,
-    stop_timeout: Duration::from_secs(5),
-};
+const PERMANENT: Policy = Policy { restart: Restart::Permanent, stop_timeout: Duration::from_secs(5) };
 
 fn failed() -> Exit {
     Exit::Failed("broken".to_owned())
@@ -155,10 +152,7 @@ fn failures_far_apart_do_not_escalate() {
 
 #[test]
 fn backoff_grows_and_a_long_run_resets_it() {
-    let backoff = Backoff {
-        jitter: 0.0,
-        ..Backoff::default()
-    };
+    let backoff = Backoff { jitter: 0.0, ..Backoff::default() };
     let intensity = Intensity::unlimited();
     let mut machine = Machine::new(Kind::Static(Strategy::OneForOne), intensity, backoff, 1);
     machine.add(ChildKey(1), PERMANENT);

@@ -50,9 +50,7 @@ pub fn install_quiet_panic_hook() {
                 previous(info);
                 return;
             }
-            let place = info
-                .location()
-                .map(|place| format!("{}:{}", place.file(), place.line()));
+            let place = info.location().map(|place| format!("{}:{}", place.file(), place.line()));
             PLACE.set(place);
         }));
     });
@@ -65,7 +63,7 @@ mod tests {
     #[test]
     fn panics_unwind_in_this_build() {
         // Under `panic = "abort"` the first panic ends the process and no supervision is possible.
-        assert!(cfg!(panic = "unwind"));
+        const { assert!(cfg!(panic = "unwind"), "build with panic = \"unwind\"") };
     }
 
     #[test]

@@ -23,15 +23,10 @@ impl Path {
     /// Reads a path. Errors when a segment is empty or holds white space or a control character.
     pub fn parse(text: &str) -> Result<Path, PathError> {
         if let Some(character) = text.chars().find(|c| is_illegal(*c)) {
-            return Err(PathError::IllegalCharacter {
-                given: text.to_owned(),
-                character,
-            });
+            return Err(PathError::IllegalCharacter { given: text.to_owned(), character });
         }
         if text.split('/').any(str::is_empty) {
-            return Err(PathError::EmptySegment {
-                given: text.to_owned(),
-            });
+            return Err(PathError::EmptySegment { given: text.to_owned() });
         }
         Ok(Path(text.into()))
     }
@@ -74,9 +69,7 @@ impl Path {
 
     /// Whether this path lies below `other` or is it.
     pub fn is_within(&self, other: &Path) -> bool {
-        self.0
-            .strip_prefix(&*other.0)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        self.0.strip_prefix(&*other.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -91,11 +84,7 @@ fn push_clean(text: &mut String, name: &str) {
             text.push('/');
         }
         first = false;
-        text.extend(
-            segment
-                .chars()
-                .map(|c| if is_illegal(c) { '_' } else { c }),
-        );
+        text.extend(segment.chars().map(|c| if is_illegal(c) { '_' } else { c }));
     }
     if first {
         text.push('_');
@@ -129,27 +118,15 @@ mod tests {
         let path = Path::parse("node/1/partitions/orders-3").expect("legal");
         assert_eq!(path.to_string(), "node/1/partitions/orders-3");
         assert_eq!(path.name(), "orders-3");
-        assert_eq!(
-            path.parent().expect("has one").as_str(),
-            "node/1/partitions"
-        );
+        assert_eq!(path.parent().expect("has one").as_str(), "node/1/partitions");
         assert_eq!(path.segments().count(), 4);
     }
 
     #[test]
     fn an_empty_segment_or_white_space_is_refused() {
-        assert!(matches!(
-            Path::parse("a//b"),
-            Err(PathError::EmptySegment { .. })
-        ));
-        assert!(matches!(
-            Path::parse(""),
-            Err(PathError::EmptySegment { .. })
-        ));
-        assert!(matches!(
-            Path::parse("a b"),
-            Err(PathError::IllegalCharacter { character: ' ', .. })
-        ));
+        assert!(matches!(Path::parse("a//b"), Err(PathError::EmptySegment { .. })));
+        assert!(matches!(Path::parse(""), Err(PathError::EmptySegment { .. })));
+        assert!(matches!(Path::parse("a b"), Err(PathError::IllegalCharacter { character: ' ', .. })));
     }
 
     #[test]

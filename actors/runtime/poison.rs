@@ -12,10 +12,7 @@ pub(crate) struct PoisonLimits {
 
 impl Default for PoisonLimits {
     fn default() -> PoisonLimits {
-        PoisonLimits {
-            after: 3,
-            quarantine: Duration::from_secs(30),
-        }
+        PoisonLimits { after: 3, quarantine: Duration::from_secs(30) }
     }
 }
 
@@ -42,10 +39,7 @@ struct Suspect {
 
 impl Poison {
     pub(crate) fn new(limits: PoisonLimits) -> Poison {
-        Poison {
-            limits,
-            suspects: Vec::new(),
-        }
+        Poison { limits, suspects: Vec::new() }
     }
 
     /// Whether anything is suspected at all; the usual answer, and cheap, is no.
@@ -73,29 +67,16 @@ impl Poison {
     }
 
     /// Notes a failure; the number of failures when it makes the message poison.
-    pub(crate) fn failed(
-        &mut self,
-        name: &'static str,
-        fingerprint: Option<u64>,
-        now_ms: u64,
-    ) -> Option<u32> {
+    pub(crate) fn failed(&mut self, name: &'static str, fingerprint: Option<u64>, now_ms: u64) -> Option<u32> {
         let limits = self.limits;
         if limits.after == 0 {
             return None;
         }
         if self.find(name, fingerprint).is_none() {
             self.make_room();
-            self.suspects.push(Suspect {
-                name,
-                fingerprint,
-                failures: 0,
-                last_ms: now_ms,
-                refused_until_ms: None,
-            });
+            self.suspects.push(Suspect { name, fingerprint, failures: 0, last_ms: now_ms, refused_until_ms: None });
         }
-        let suspect = self
-            .find(name, fingerprint)
-            .expect("was added above when missing");
+        let suspect = self.find(name, fingerprint).expect("was added above when missing");
         if now_ms.saturating_sub(suspect.last_ms) > WINDOW_MS {
             suspect.failures = 0;
         }
@@ -111,14 +92,11 @@ impl Poison {
 
     /// A success clears the suspicion against messages of the same kind.
     pub(crate) fn succeeded(&mut self, name: &str, fingerprint: Option<u64>) {
-        self.suspects
-            .retain(|suspect| suspect.name != name || suspect.fingerprint != fingerprint);
+        self.suspects.retain(|suspect| suspect.name != name || suspect.fingerprint != fingerprint);
     }
 
     fn find(&mut self, name: &str, fingerprint: Option<u64>) -> Option<&mut Suspect> {
-        self.suspects
-            .iter_mut()
-            .find(|suspect| suspect.name == name && suspect.fingerprint == fingerprint)
+        self.suspects.iter_mut().find(|suspect| suspect.name == name && suspect.fingerprint == fingerprint)
     }
 
     fn make_room(&mut self) {
@@ -137,10 +115,7 @@ mod tests {
     use super::*;
 
     fn poison() -> Poison {
-        Poison::new(PoisonLimits {
-            after: 3,
-            quarantine: Duration::from_millis(100),
-        })
+        Poison::new(PoisonLimits { after: 3, quarantine: Duration::from_millis(100) })
     }
 
     #[test]

@@ -209,9 +209,7 @@ impl Record {
     }
 
     pub(crate) fn unwatch(&self, watcher: u64) {
-        self.rare()
-            .watchers
-            .retain(|known| known.entry.record().id != watcher);
+        self.rare().watchers.retain(|known| known.entry.record().id != watcher);
     }
 
     /// Whether this one is gone; else `waker` is woken when it is.
@@ -250,11 +248,7 @@ impl Record {
 
     pub(crate) fn set_waker(&self, waker: &Waker) {
         let mut lane = self.lane();
-        if !lane
-            .waker
-            .as_ref()
-            .is_some_and(|known| known.will_wake(waker))
-        {
+        if !lane.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
             lane.waker = Some(waker.clone());
         }
     }

@@ -28,11 +28,7 @@ pub(crate) struct Door<M: Message> {
 
 impl<M: Message> Door<M> {
     pub(crate) fn new(record: Record, lane: Lane<M>) -> Door<M> {
-        Door {
-            record,
-            lane,
-            successor: Mutex::new(Weak::new()),
-        }
+        Door { record, lane, successor: Mutex::new(Weak::new()) }
     }
 
     #[inline]
@@ -41,11 +37,7 @@ impl<M: Message> Door<M> {
         if acquired.was_empty {
             self.record.oldest_ms.store(at_ms, Relaxed);
         }
-        self.lane.post(Parcel {
-            message,
-            weight,
-            at_ms,
-        });
+        self.lane.post(Parcel { message, weight, at_ms });
     }
 
     /// Delivers the actor's own message beyond its limits; gives it back when the actor is gone.
@@ -142,17 +134,11 @@ impl<M: Message> ActorRef<M> {
     fn tell_slowly(&self, message: M, weight: u32, refusal: Refusal) -> Result<(), SendError<M>> {
         if refusal == Refusal::Full {
             self.door.record.system.note_overload(&self.door.record);
-            return Err(SendError::Full {
-                path: self.path().clone(),
-                message,
-            });
+            return Err(SendError::Full { path: self.path().clone(), message });
         }
         let Some(door) = self.live() else {
             self.note_dead_letter(message.name());
-            return Err(SendError::Gone {
-                path: self.path().clone(),
-                message,
-            });
+            return Err(SendError::Gone { path: self.path().clone(), message });
         };
         match door.record.credits.acquire(weight) {
             Ok(acquired) => {
@@ -161,26 +147,18 @@ impl<M: Message> ActorRef<M> {
             }
             Err(Refusal::Full) => {
                 door.record.system.note_overload(&door.record);
-                Err(SendError::Full {
-                    path: self.path().clone(),
-                    message,
-                })
+                Err(SendError::Full { path: self.path().clone(), message })
             }
             Err(Refusal::Closed) => {
                 self.note_dead_letter(message.name());
-                Err(SendError::Gone {
-                    path: self.path().clone(),
-                    message,
-                })
+                Err(SendError::Gone { path: self.path().clone(), message })
             }
         }
     }
 
     fn note_dead_letter(&self, name: &'static str) {
         let record = &self.door.record;
-        record
-            .system
-            .note_dead_letter(record, name, DeadLetterReason::Gone);
+        record.system.note_dead_letter(record, name, DeadLetterReason::Gone);
     }
 
     /// Puts `message` into the mailbox as soon as there is room; first come, first served among those who wait.
@@ -217,11 +195,7 @@ impl<M: Message> ActorRef<M> {
     /// Sends the message that `make` builds around a reply, and waits for the answer for at most `deadline`.
     ///
     /// The deadline runs from the first poll and may fire a few milliseconds late. After [`AskError::Timeout`] the message may still be handled.
-    pub fn ask<R: Send + 'static>(
-        &self,
-        deadline: Duration,
-        make: impl FnOnce(Reply<R>) -> M,
-    ) -> AskFuture<R> {
+    pub fn ask<R: Send + 'static>(&self, deadline: Duration, make: impl FnOnce(Reply<R>) -> M) -> AskFuture<R> {
         let (reply, answer) = Reply::channel();
         match self.tell(make(reply)) {
             Ok(()) => AskFuture::waiting(self.path().clone(), answer, deadline),
@@ -243,18 +217,15 @@ impl<M: Message> ActorRef<M> {
 
     /// Messages queued or in hand.
     pub fn depth(&self) -> usize {
-        self.live()
-            .map_or(0, |door| door.record.credits.messages())
+        self.live().map_or(0, |door| door.record.credits.messages())
     }
 
     pub fn state(&self) -> ActorState {
-        self.live()
-            .map_or(ActorState::Gone, |door| door.record.state())
+        self.live().map_or(ActorState::Gone, |door| door.record.state())
     }
 
     pub fn incarnation(&self) -> u64 {
-        self.live()
-            .map_or(0, |door| door.record.incarnation())
+        self.live().map_or(0, |door| door.record.incarnation())
     }
 
     /// The open door of this path, looked up again when ours has closed.
@@ -262,17 +233,15 @@ impl<M: Message> ActorRef<M> {
         if !self.door.record.credits.is_closed() {
             return Some(self.door.clone());
         }
-        let mut successor = self
-            .door
-            .successor
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut successor = self.door.successor.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(door) = successor.upgrade()
             && !door.record.credits.is_closed()
         {
             return Some(door);
         }
-        let found = self.door.record.system.resolve::<M>(self.path())?;
+        // A closed door stays registered until its cell has buried what was queued.
+        let found =
+            self.door.record.system.resolve::<M>(self.path()).filter(|found| !found.door.record.credits.is_closed())?;
         *successor = Arc::downgrade(&found.door);
         Some(found.door)
     }
@@ -280,9 +249,7 @@ impl<M: Message> ActorRef<M> {
 
 impl<M: Message> Clone for ActorRef<M> {
     fn clone(&self) -> ActorRef<M> {
-        ActorRef {
-            door: self.door.clone(),
-        }
+        ActorRef { door: self.door.clone() }
     }
 }
 
@@ -312,36 +279,21 @@ impl<M: Message> Future for TellWaiting<M> {
         let wait = match this.ticket {
             None => match record.credits.acquire(this.weight) {
                 Ok(acquired) => Wait::Acquired(acquired),
-                Err(_) => record
-                    .credits
-                    .poll_wait(&mut this.ticket, this.weight, cx.waker()),
+                Err(_) => record.credits.poll_wait(&mut this.ticket, this.weight, cx.waker()),
             },
-            Some(_) => record
-                .credits
-                .poll_wait(&mut this.ticket, this.weight, cx.waker()),
+            Some(_) => record.credits.poll_wait(&mut this.ticket, this.weight, cx.waker()),
         };
         match wait {
             Wait::Pending => Poll::Pending,
             Wait::Acquired(acquired) => {
-                let message = this
-                    .message
-                    .take()
-                    .expect("a future is not polled after its end");
+                let message = this.message.take().expect("a future is not polled after its end");
                 this.door.post(message, this.weight, acquired);
                 Poll::Ready(Ok(()))
             }
             Wait::Closed => {
-                let message = this
-                    .message
-                    .take()
-                    .expect("a future is not polled after its end");
-                record
-                    .system
-                    .note_dead_letter(record, message.name(), DeadLetterReason::Gone);
-                Poll::Ready(Err(SendError::Gone {
-                    path: record.path.clone(),
-                    message,
-                }))
+                let message = this.message.take().expect("a future is not polled after its end");
+                record.system.note_dead_letter(record, message.name(), DeadLetterReason::Gone);
+                Poll::Ready(Err(SendError::Gone { path: record.path.clone(), message }))
             }
         }
     }

@@ -63,10 +63,7 @@ impl Registry {
     }
 
     pub(crate) fn find(&self, wanted: impl Fn(&dyn Entry) -> bool) -> Option<Arc<dyn Entry>> {
-        self.read()
-            .values()
-            .find(|entry| wanted(entry.as_ref()))
-            .cloned()
+        self.read().values().find(|entry| wanted(entry.as_ref())).cloned()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Entries> {

@@ -96,10 +96,7 @@ impl<R: Send + 'static> Reply<R> {
     /// A reply and the future of its answer, for use without [`crate::ActorRef::ask`].
     pub fn channel() -> (Reply<R>, ReplyFuture<R>) {
         let (sender, receiver) = oneshot::channel();
-        (
-            Reply(Some(Sink::Channel(sender))),
-            ReplyFuture { receiver },
-        )
+        (Reply(Some(Sink::Channel(sender))), ReplyFuture { receiver })
     }
 
     /// A reply that calls `answer`: with `Some` when sent, with `None` when dropped. It runs where the answer is given, so it must be short and must not panic.
@@ -154,9 +151,7 @@ impl<R> Future for ReplyFuture<R> {
     type Output = Result<R, NoReply>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.receiver)
-            .poll(cx)
-            .map(|received| received.unwrap_or(Err(NoReply::Unanswered)))
+        Pin::new(&mut self.receiver).poll(cx).map(|received| received.unwrap_or(Err(NoReply::Unanswered)))
     }
 }
 
@@ -167,29 +162,17 @@ pub struct AskFuture<R> {
 }
 
 enum AskState<R> {
-    Waiting {
-        reply: ReplyFuture<R>,
-        deadline: Deadline,
-    },
+    Waiting { reply: ReplyFuture<R>, deadline: Deadline },
     Refused(Option<AskError>),
 }
 
 impl<R: Send + 'static> AskFuture<R> {
     pub(crate) fn waiting(path: Path, reply: ReplyFuture<R>, after: Duration) -> AskFuture<R> {
-        AskFuture {
-            path,
-            state: AskState::Waiting {
-                reply,
-                deadline: Deadline::new(after),
-            },
-        }
+        AskFuture { path, state: AskState::Waiting { reply, deadline: Deadline::new(after) } }
     }
 
     pub(crate) fn refused(path: Path, error: AskError) -> AskFuture<R> {
-        AskFuture {
-            path,
-            state: AskState::Refused(Some(error)),
-        }
+        AskFuture { path, state: AskState::Refused(Some(error)) }
     }
 }
 
@@ -201,9 +184,7 @@ impl<R> Future for AskFuture<R> {
         let (reply, deadline) = match &mut this.state {
             AskState::Waiting { reply, deadline } => (reply, deadline),
             AskState::Refused(error) => {
-                let error = error.take().unwrap_or(AskError::Unanswered {
-                    path: this.path.clone(),
-                });
+                let error = error.take().unwrap_or(AskError::Unanswered { path: this.path.clone() });
                 return Poll::Ready(Err(error));
             }
         };
@@ -217,10 +198,7 @@ impl<R> Future for AskFuture<R> {
         }
         if deadline.poll(cx).is_ready() {
             let after = deadline.after();
-            return Poll::Ready(Err(AskError::Timeout {
-                path: this.path.clone(),
-                after,
-            }));
+            return Poll::Ready(Err(AskError::Timeout { path: this.path.clone(), after }));
         }
         Poll::Pending
     }

@@ -26,10 +26,7 @@ pub(crate) struct RootSlot {
 
 impl RootSlot {
     pub(crate) fn new() -> RootSlot {
-        RootSlot {
-            entry: Mutex::new(None),
-            state: watch::Sender::new(RootState::Starting),
-        }
+        RootSlot { entry: Mutex::new(None), state: watch::Sender::new(RootState::Starting) }
     }
 
     pub(crate) fn set(&self, entry: Arc<dyn Entry>) {
@@ -41,11 +38,7 @@ impl RootSlot {
     }
 
     pub(crate) fn order(&self, order: Control) {
-        let entry = self
-            .entry
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let entry = self.entry.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(entry) = entry {
             entry.record().control(order);
         }
@@ -59,12 +52,8 @@ impl RootSlot {
                 return;
             }
             News::Exited(Exit::Stopped) => RootState::Stopped,
-            News::Exited(Exit::Failed(reason) | Exit::StartFailed(reason)) => {
-                RootState::Failed(reason)
-            }
-            News::Exited(exit @ (Exit::Killed | Exit::Lost)) => {
-                RootState::Failed(format!("{:?}", exit.down_reason()))
-            }
+            News::Exited(Exit::Failed(reason) | Exit::StartFailed(reason)) => RootState::Failed(reason),
+            News::Exited(exit @ (Exit::Killed | Exit::Lost)) => RootState::Failed(format!("{:?}", exit.down_reason())),
         };
         if !matches!(state, RootState::Running) {
             self.order(Control::Release);

@@ -3,6 +3,7 @@
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     task,
+    time::Duration,
 };
 
 use crate::{
@@ -17,6 +18,11 @@ use crate::{
 
 /// Messages handled in one turn before the others on the arbiter get theirs.
 pub(crate) const BUDGET: u32 = 64;
+
+/// How long a flooded actor's turn may last; its budget shrinks to fit.
+///
+/// A wake from another thread may have to wait for 31 turns (tokio's `LocalSet` looks at its remote queue that often), so this bounds a neighbour's delay to 2 ms or so.
+pub(crate) const TURN: Duration = Duration::from_micros(50);
 
 pub(crate) struct Seat<A: Actor> {
     pub(crate) value: Option<Box<A>>,
@@ -72,8 +78,8 @@ impl<A: Actor> Seat<A> {
 
     /// Handles the timers that are due, ahead of the mailbox.
     pub(crate) fn fire_timers(&mut self, cx: &mut task::Context<'_>) {
-        while !self.ctx.timers.is_empty() && !self.must_pause() {
-            let Some(message) = self.ctx.timers.poll_due(cx) else {
+        while !self.must_pause() {
+            let Some(message) = self.ctx.poll_timers(cx) else {
                 return;
             };
             self.run(message);
@@ -83,11 +89,7 @@ impl<A: Actor> Seat<A> {
     /// Handles a message out of the mailbox and gives its credits back.
     #[inline]
     pub(crate) fn deliver(&mut self, parcel: Parcel<A::Message>) {
-        let Parcel {
-            message,
-            weight,
-            at_ms,
-        } = parcel;
+        let Parcel { message, weight, at_ms } = parcel;
         if self.burying {
             self.budget -= 1;
             self.refuse(message, DeadLetterReason::Stopped, NoReply::Gone);
@@ -125,10 +127,7 @@ impl<A: Actor> Seat<A> {
             self.in_hand.injected = true;
             panic!("injected panic");
         }
-        let value = self
-            .value
-            .as_mut()
-            .expect("a seat without a value is not polled");
+        let value = self.value.as_mut().expect("a seat without a value is not polled");
         match value.handle(message, &mut self.ctx) {
             // It said "fail": settled like an error.
             Ok(()) if self.ctx.is_failing() => {}
@@ -148,9 +147,7 @@ impl<A: Actor> Seat<A> {
     #[cold]
     fn refuse(&mut self, message: A::Message, reason: DeadLetterReason, why: NoReply) {
         let record = self.ctx.door().record();
-        record
-            .system
-            .note_dead_letter(record, message.name(), reason);
+        record.system.note_dead_letter(record, message.name(), reason);
         drop_undelivered(message, why);
     }
 

@@ -60,12 +60,7 @@ pub struct Env {
 
 impl Env {
     pub(crate) fn new(path: Path, system: System, incarnation: u64, arbiter: usize) -> Env {
-        Env {
-            path,
-            system,
-            incarnation,
-            arbiter,
-        }
+        Env { path, system, incarnation, arbiter }
     }
 
     pub fn path(&self) -> &Path {
@@ -118,10 +113,7 @@ impl ChildSpec {
     ) -> ChildSpec {
         ChildSpec {
             name: name.as_ref().into(),
-            blueprint: Arc::new(Worker::<A> {
-                factory: Arc::new(factory),
-                strategy: None,
-            }),
+            blueprint: Arc::new(Worker::<A> { factory: Arc::new(factory), strategy: None }),
             restart: Restart::Permanent,
             stop_timeout: STOP_TIMEOUT,
             limits: Limits::default(),
@@ -149,10 +141,7 @@ impl ChildSpec {
             stop_timeout: Duration::MAX,
             limits: SUPERVISOR_LIMITS,
             placement: Placement::Inherit,
-            poison: PoisonLimits {
-                after: 0,
-                ..PoisonLimits::default()
-            },
+            poison: PoisonLimits { after: 0, ..PoisonLimits::default() },
         }
     }
 
@@ -193,11 +182,12 @@ impl ChildSpec {
         &self.name
     }
 
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        self.name.clone()
+    }
+
     pub(crate) fn policy(&self) -> Policy {
-        Policy {
-            restart: self.restart,
-            stop_timeout: self.stop_timeout,
-        }
+        Policy { restart: self.restart, stop_timeout: self.stop_timeout }
     }
 
     /// Creates the cell under `parent` and sends it to its arbiter, where it starts by itself.
@@ -334,10 +324,7 @@ impl SupervisorSpec {
     pub fn pool(name: impl AsRef<str>) -> SupervisorSpec {
         SupervisorSpec {
             kind: Kind::Pool,
-            intensity: Intensity {
-                restarts: 100,
-                period: Duration::from_secs(10),
-            },
+            intensity: Intensity { restarts: 100, period: Duration::from_secs(10) },
             ..SupervisorSpec::new(name, Strategy::OneForOne)
         }
     }

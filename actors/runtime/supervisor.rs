@@ -3,8 +3,7 @@
 use std::{collections::HashMap, fmt, future::Future, sync::Arc};
 
 use crate::{
-    Actor, ActorRef, ChildSpec, Context, Env, Failure, Message, Path, Reply, Stopping,
-    SupervisorSpec,
+    Actor, ActorRef, ChildSpec, Context, Env, Failure, Message, Path, Reply, Stopping, SupervisorSpec,
     event::Event,
     machine::{Alarm, ChildKey, Effect, Exit, Machine},
     record::{Control, Entry},
@@ -54,12 +53,7 @@ impl StartedChild {
 
     /// The reference; `None` when the child does not take messages `M`.
     pub fn reference<M: Message>(&self) -> Option<ActorRef<M>> {
-        self.entry
-            .clone()
-            .into_any()
-            .downcast()
-            .ok()
-            .map(ActorRef::new)
+        self.entry.clone().into_any().downcast().ok().map(ActorRef::new)
     }
 }
 
@@ -92,45 +86,23 @@ impl SupervisorRef {
         let (reply, answer) = Reply::channel();
         let path = self.path().clone();
         // If it is refused, the reply is dropped, and that is seen below.
-        drop(self.0.tell(SupervisorMessage::Start {
-            spec: Box::new(spec),
-            reply: Some(reply),
-        }));
-        async move {
-            answer
-                .await
-                .unwrap_or(Err(StartError::SupervisorGone { path }))
-        }
+        drop(self.0.tell(SupervisorMessage::Start { spec: Box::new(spec), reply: Some(reply) }));
+        async move { answer.await.unwrap_or(Err(StartError::SupervisorGone { path })) }
     }
 
     /// Adds a child that is restarted by its spec even if its first start fails. `false` when the supervisor is gone or flooded.
     pub fn start_child_and_forget(&self, spec: ChildSpec) -> bool {
-        self.0
-            .tell(SupervisorMessage::Start {
-                spec: Box::new(spec),
-                reply: None,
-            })
-            .is_ok()
+        self.0.tell(SupervisorMessage::Start { spec: Box::new(spec), reply: None }).is_ok()
     }
 
     /// Stops a child in an orderly way, or by force after its timeout, and forgets it.
     ///
     /// The request is sent at once, not at the first poll.
-    pub fn stop_child(
-        &self,
-        name: &str,
-    ) -> impl Future<Output = Result<(), StopError>> + Send + use<> {
+    pub fn stop_child(&self, name: &str) -> impl Future<Output = Result<(), StopError>> + Send + use<> {
         let (reply, answer) = Reply::channel();
         let path = self.path().clone();
-        drop(self.0.tell(SupervisorMessage::Stop {
-            name: name.into(),
-            reply,
-        }));
-        async move {
-            answer
-                .await
-                .unwrap_or(Err(StopError::SupervisorGone { path }))
-        }
+        drop(self.0.tell(SupervisorMessage::Stop { name: name.into(), reply }));
+        async move { answer.await.unwrap_or(Err(StopError::SupervisorGone { path })) }
     }
 }
 
@@ -172,31 +144,19 @@ pub(crate) enum News {
 
 impl Report {
     pub(crate) fn started(key: ChildKey) -> Report {
-        Report {
-            key,
-            news: News::Started,
-        }
+        Report { key, news: News::Started }
     }
 
     pub(crate) fn exited(key: ChildKey, exit: Exit) -> Report {
-        Report {
-            key,
-            news: News::Exited(exit),
-        }
+        Report { key, news: News::Exited(exit) }
     }
 }
 
 pub(crate) enum SupervisorMessage {
     Report(Report),
     Alarm(Alarm),
-    Start {
-        spec: Box<ChildSpec>,
-        reply: Option<Reply<Result<StartedChild, StartError>>>,
-    },
-    Stop {
-        name: Box<str>,
-        reply: Reply<Result<(), StopError>>,
-    },
+    Start { spec: Box<ChildSpec>, reply: Option<Reply<Result<StartedChild, StartError>>> },
+    Stop { name: Box<str>, reply: Reply<Result<(), StopError>> },
 }
 
 impl Message for SupervisorMessage {
@@ -212,7 +172,8 @@ impl Message for SupervisorMessage {
 
 pub(crate) struct Supervisor {
     machine: Machine,
-    children: HashMap<ChildKey, Child>,
+    /// boxed, since a table keeps room for more than it holds
+    children: HashMap<ChildKey, Box<Child>>,
     names: HashMap<Arc<str>, ChildKey>,
     spec: Arc<SupervisorSpec>,
 }
@@ -237,6 +198,8 @@ impl ChildHandle {
     }
 
     fn release(mut self) {
+        // Closed here already: who is told that the child has stopped finds it gone, whatever its arbiter is busy with.
+        self.entry.record().credits.close();
         self.order(Control::Release);
         self.released = true;
     }
@@ -263,21 +226,13 @@ impl Supervisor {
     }
 
     fn adopt(&mut self, key: ChildKey, spec: ChildSpec) -> bool {
-        let name: Arc<str> = spec.name().into();
+        let name = spec.shared_name();
         if self.names.contains_key(&name) {
             return false;
         }
         self.names.insert(name.clone(), key);
-        self.children.insert(
-            key,
-            Child {
-                name,
-                spec,
-                handle: None,
-                start_reply: None,
-                stop_replies: Vec::new(),
-            },
-        );
+        self.children
+            .insert(key, Box::new(Child { name, spec, handle: None, start_reply: None, stop_replies: Vec::new() }));
         true
     }
 
@@ -301,10 +256,7 @@ impl Supervisor {
                 Effect::Ready => ctx.start_held = false,
                 Effect::Halted => ctx.stop(),
                 Effect::Escalate(reason) => {
-                    ctx.system().emit(|| Event::Escalated {
-                        path: ctx.path().clone(),
-                        reason: reason.clone(),
-                    });
+                    ctx.system().emit(|| Event::Escalated { path: ctx.path().clone(), reason: reason.clone() });
                     ctx.fail(reason);
                 }
             }
@@ -313,18 +265,9 @@ impl Supervisor {
 
     fn spawn(&mut self, key: ChildKey, ctx: &Context<Self>) {
         if let Some(child) = self.children.get_mut(&key) {
-            let place = Place {
-                path: Some(ctx.path()),
-                arbiter: ctx.arbiter(),
-                system: ctx.system(),
-            };
-            let entry = child
-                .spec
-                .spawn(Parent::Supervisor(ctx.myself()), key, place);
-            child.handle = Some(ChildHandle {
-                entry,
-                released: false,
-            });
+            let place = Place { path: Some(ctx.path()), arbiter: ctx.arbiter(), system: ctx.system() };
+            let entry = child.spec.spawn(Parent::Supervisor(ctx.myself()), key, place);
+            child.handle = Some(ChildHandle { entry, released: false });
         }
     }
 
@@ -347,9 +290,7 @@ impl Supervisor {
         if let Some(child) = self.children.remove(&key) {
             self.names.remove(&child.name);
             if let Some(reply) = child.start_reply {
-                reply.send(Err(StartError::Stopped {
-                    name: child.name.to_string(),
-                }));
+                reply.send(Err(StartError::Stopped { name: child.name.to_string() }));
             }
             for reply in child.stop_replies {
                 reply.send(Ok(()));
@@ -374,10 +315,7 @@ impl Supervisor {
             return;
         };
         if let Some(reply) = child.start_reply.take() {
-            reply.send(Err(StartError::Failed {
-                path: path.join(&child.name),
-                reason,
-            }));
+            reply.send(Err(StartError::Failed { path: path.join(&child.name), reason }));
         }
         // Refused without ever being known to the machine: nothing will release it.
         if child.handle.is_none() {
@@ -407,18 +345,10 @@ impl Supervisor {
         self.perform(effects, ctx);
     }
 
-    fn stop_child(
-        &mut self,
-        name: &str,
-        reply: Reply<Result<(), StopError>>,
-        ctx: &mut Context<Self>,
-    ) {
+    fn stop_child(&mut self, name: &str, reply: Reply<Result<(), StopError>>, ctx: &mut Context<Self>) {
         let known = self.names.get(name).copied();
-        let Some((key, child)) = known.and_then(|key| Some((key, self.children.get_mut(&key)?)))
-        else {
-            reply.send(Err(StopError::Unknown {
-                path: ctx.path().join(name),
-            }));
+        let Some((key, child)) = known.and_then(|key| Some((key, self.children.get_mut(&key)?))) else {
+            reply.send(Err(StopError::Unknown { path: ctx.path().join(name) }));
             return;
         };
         child.stop_replies.push(reply);
@@ -446,11 +376,7 @@ impl Actor for Supervisor {
         Ok(())
     }
 
-    fn handle(
-        &mut self,
-        message: SupervisorMessage,
-        ctx: &mut Context<Self>,
-    ) -> Result<(), Failure> {
+    fn handle(&mut self, message: SupervisorMessage, ctx: &mut Context<Self>) -> Result<(), Failure> {
         match message {
             SupervisorMessage::Report(report) => {
                 let effects = match &report.news {

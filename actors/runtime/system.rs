@@ -16,8 +16,8 @@ use std::{
 use tokio::sync::{broadcast, oneshot};
 
 use crate::{
-    ActorInfo, ActorRef, ChildSpec, Clock, DeadLetterReason, DeadLetters, Event, Events, Message,
-    Path, Placement, StartError, SupervisorRef, SupervisorSpec,
+    ActorInfo, ActorRef, ChildSpec, Clock, DeadLetterReason, DeadLetters, Event, Events, Message, Path, Placement,
+    StartError, SupervisorRef, SupervisorSpec,
     arbiter::{Arbiters, Pulse, SYSTEM},
     machine::ChildKey,
     panics,
@@ -110,39 +110,19 @@ impl System {
     /// Starts threads and tree, and blocks until all children of `root` are up, in order.
     ///
     /// Not for a thread that an actor lives on. Errors when the root gives up starting or a thread cannot be had.
-    pub fn start(
-        name: &str,
-        options: Options,
-        root: SupervisorSpec,
-    ) -> Result<System, StartError> {
+    pub fn start(name: &str, options: Options, root: SupervisorSpec) -> Result<System, StartError> {
         let number = NEXT_SYSTEM.fetch_add(1, Relaxed);
-        let arbiters = Arbiters::threads(number, name, options.data_arbiters).map_err(
-            |(arbiter, error)| StartError::Thread {
-                arbiter,
-                reason: error.to_string(),
-            },
-        )?;
+        let arbiters = Arbiters::threads(number, name, options.data_arbiters)
+            .map_err(|(arbiter, error)| StartError::Thread { arbiter, reason: error.to_string() })?;
         let system = System::assemble(name, &options, arbiters, true);
-        let watchdog = watchdog::start(
-            Arc::downgrade(&system.0),
-            system.0.stopper.clone(),
-            name,
-            options.watchdog,
-        );
+        let watchdog = watchdog::start(Arc::downgrade(&system.0), system.0.stopper.clone(), name, options.watchdog);
         match watchdog {
             Ok(thread) => {
-                *system
-                    .0
-                    .watchdog
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = Some(thread);
+                *system.0.watchdog.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
             }
             Err(error) => {
                 system.0.arbiters.stop();
-                return Err(StartError::Thread {
-                    arbiter: system.0.arbiters.count(),
-                    reason: error.to_string(),
-                });
+                return Err(StartError::Thread { arbiter: system.0.arbiters.count(), reason: error.to_string() });
             }
         }
         let started = system.plant(root);
@@ -160,11 +140,7 @@ impl System {
     ///
     /// # Panics
     /// Outside of a tokio `LocalSet`.
-    pub async fn start_here(
-        name: &str,
-        options: Options,
-        root: SupervisorSpec,
-    ) -> Result<System, StartError> {
+    pub async fn start_here(name: &str, options: Options, root: SupervisorSpec) -> Result<System, StartError> {
         let number = NEXT_SYSTEM.fetch_add(1, Relaxed);
         let system = System::assemble(name, &options, Arbiters::here(number), false);
         match system.plant(root).await {
@@ -188,10 +164,7 @@ impl System {
             .enable_all()
             .start_paused(true)
             .build()
-            .map_err(|error| StartError::Thread {
-                arbiter: SYSTEM,
-                reason: error.to_string(),
-            })?;
+            .map_err(|error| StartError::Thread { arbiter: SYSTEM, reason: error.to_string() })?;
         actix_rt::Runtime::from(runtime).block_on(async {
             let system = System::start_here(name, options, root).await?;
             let result = body(system.clone()).await;
@@ -230,27 +203,18 @@ impl System {
         let entry = spec.spawn(
             Parent::Root(self.0.root.clone()),
             ChildKey(self.next_id()),
-            Place {
-                path: None,
-                arbiter: SYSTEM,
-                system: self,
-            },
+            Place { path: None, arbiter: SYSTEM, system: self },
         );
         let path = entry.record().path.clone();
         self.0.root.set(entry);
         async move {
-            let state = system
-                .0
-                .root
-                .wait(|state| *state != RootState::Starting)
-                .await;
+            let state = system.0.root.wait(|state| *state != RootState::Starting).await;
             match state {
                 RootState::Running => Ok(()),
                 RootState::Failed(reason) => Err(StartError::Failed { path, reason }),
-                RootState::Starting | RootState::Stopped => Err(StartError::Failed {
-                    path,
-                    reason: "stopped before it was up".to_owned(),
-                }),
+                RootState::Starting | RootState::Stopped => {
+                    Err(StartError::Failed { path, reason: "stopped before it was up".to_owned() })
+                }
             }
         }
     }
@@ -281,12 +245,7 @@ impl System {
     /// Joins the threads beside the caller, so that an arbiter may call it; how many were left behind.
     async fn join(&self) -> usize {
         let mut threads = self.0.arbiters.take_threads();
-        let watchdog = self
-            .0
-            .watchdog
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let watchdog = self.0.watchdog.lock().unwrap_or_else(PoisonError::into_inner).take();
         threads.extend(watchdog);
         if threads.is_empty() {
             return 0;
@@ -294,9 +253,7 @@ impl System {
         let (done, joined) = oneshot::channel();
         let joiner = thread::Builder::new().spawn(move || {
             let deadline = std::time::Instant::now() + THREAD_TIMEOUT;
-            while std::time::Instant::now() < deadline
-                && threads.iter().any(|thread| !thread.is_finished())
-            {
+            while std::time::Instant::now() < deadline && threads.iter().any(|thread| !thread.is_finished()) {
                 thread::sleep(Duration::from_micros(200));
             }
             let mut left = 0;
@@ -322,11 +279,7 @@ impl System {
     ///
     /// The tree is down then; [`System::stop`] still has to end the threads.
     pub async fn wait_failed(&self) -> Option<String> {
-        let state = self
-            .0
-            .root
-            .wait(|state| matches!(state, RootState::Failed(_) | RootState::Stopped))
-            .await;
+        let state = self.0.root.wait(|state| matches!(state, RootState::Failed(_) | RootState::Stopped)).await;
         match state {
             RootState::Failed(reason) => Some(reason),
             _ => None,
@@ -352,11 +305,9 @@ impl System {
 
     /// Path of the root supervisor: its name.
     pub fn root(&self) -> Option<SupervisorRef> {
-        self.entry_matching(|entry| {
-            entry.record().strategy.is_some() && entry.record().path.parent().is_none()
-        })
-        .and_then(downcast)
-        .map(SupervisorRef::new)
+        self.entry_matching(|entry| entry.record().strategy.is_some() && entry.record().path.parent().is_none())
+            .and_then(downcast)
+            .map(SupervisorRef::new)
     }
 
     /// The actor under `path`; `None` when there is none or it takes other messages.
@@ -371,13 +322,8 @@ impl System {
 
     /// All actors, ordered by path.
     pub fn tree(&self) -> Vec<ActorInfo> {
-        let mut tree: Vec<ActorInfo> = self
-            .0
-            .registry
-            .all()
-            .iter()
-            .map(|entry| ActorInfo::of(entry.record()))
-            .collect();
+        let mut tree: Vec<ActorInfo> =
+            self.0.registry.all().iter().map(|entry| ActorInfo::of(entry.record())).collect();
         tree.sort_by(|a, b| a.path.cmp(&b.path));
         tree
     }
@@ -388,10 +334,7 @@ impl System {
     }
 
     /// What the actor itself shows ([`crate::Actor::snapshot`]); `None` when it is not running. Waits for its present turn.
-    pub fn snapshot(
-        &self,
-        path: &Path,
-    ) -> impl Future<Output = Option<Vec<(&'static str, String)>>> + Send + use<> {
+    pub fn snapshot(&self, path: &Path) -> impl Future<Output = Option<Vec<(&'static str, String)>>> + Send + use<> {
         let (reply, answer) = Reply::channel();
         if let Some(entry) = self.entry(path) {
             entry.record().control(Control::Snapshot(reply));
@@ -477,10 +420,7 @@ impl System {
                 drop(panics::guard(move || drop(rest)));
             }));
         });
-        Task {
-            abort: Some(abort),
-            done,
-        }
+        Task { abort: Some(abort), done }
     }
 
     pub(crate) fn entry(&self, path: &Path) -> Option<Arc<dyn Entry>> {
@@ -522,12 +462,7 @@ impl System {
     }
 
     #[cold]
-    pub(crate) fn note_dead_letter(
-        &self,
-        record: &Record,
-        message: &'static str,
-        reason: DeadLetterReason,
-    ) {
+    pub(crate) fn note_dead_letter(&self, record: &Record, message: &'static str, reason: DeadLetterReason) {
         let counter = match reason {
             DeadLetterReason::Gone => &self.0.dead_gone,
             DeadLetterReason::Stopped => &self.0.dead_stopped,
@@ -536,12 +471,7 @@ impl System {
         counter.fetch_add(1, Relaxed);
         let count = record.dead_letters.fetch_add(1, Relaxed) + 1;
         if count.is_power_of_two() {
-            self.emit(|| Event::DeadLetter {
-                path: record.path.clone(),
-                message,
-                reason,
-                count,
-            });
+            self.emit(|| Event::DeadLetter { path: record.path.clone(), message, reason, count });
         }
     }
 
@@ -549,20 +479,13 @@ impl System {
     pub(crate) fn note_overload(&self, record: &Record) {
         let refused = record.refused.fetch_add(1, Relaxed) + 1;
         if refused.is_power_of_two() {
-            self.emit(|| Event::Overload {
-                path: record.path.clone(),
-                refused,
-            });
+            self.emit(|| Event::Overload { path: record.path.clone(), refused });
         }
     }
 }
 
 fn downcast<M: Message>(entry: Arc<dyn Entry>) -> Option<ActorRef<M>> {
-    entry
-        .into_any()
-        .downcast::<Door<M>>()
-        .ok()
-        .map(ActorRef::new)
+    entry.into_any().downcast::<Door<M>>().ok().map(ActorRef::new)
 }
 
 impl fmt::Debug for System {
@@ -594,10 +517,7 @@ impl Task {
     }
 
     pub fn is_ended(&mut self) -> bool {
-        !matches!(
-            self.done.try_recv(),
-            Err(oneshot::error::TryRecvError::Empty)
-        )
+        !matches!(self.done.try_recv(), Err(oneshot::error::TryRecvError::Empty))
     }
 }
 

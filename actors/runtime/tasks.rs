@@ -32,12 +32,7 @@ struct Slot {
 }
 
 impl Tasks {
-    pub(crate) fn spawn(
-        &self,
-        future: impl Future<Output = ()> + 'static,
-        owner: Arc<dyn Entry>,
-        incarnation: u64,
-    ) {
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + 'static, owner: Arc<dyn Entry>, incarnation: u64) {
         let slot = Rc::new(Slot {
             future: RefCell::new(Some(Box::pin(future))),
             cancelled: Cell::new(false),
@@ -45,13 +40,7 @@ impl Tasks {
         });
         let index = self.0.borrow_mut().insert(slot.clone());
         // Detached on purpose: the slot, not the join handle, ends it.
-        drop(tokio::task::spawn_local(Runner {
-            slot,
-            index,
-            tasks: self.clone(),
-            owner,
-            incarnation,
-        }));
+        drop(tokio::task::spawn_local(Runner { slot, index, tasks: self.clone(), owner, incarnation }));
     }
 
     /// Drops all futures now. A panic in a drop does not keep the others alive; the first is returned.
@@ -84,11 +73,7 @@ struct Runner {
 impl Runner {
     fn finish(&self) {
         let mut tasks = self.tasks.0.borrow_mut();
-        if !self.slot.cancelled.get()
-            && tasks
-                .get(self.index)
-                .is_some_and(|slot| Rc::ptr_eq(slot, &self.slot))
-        {
+        if !self.slot.cancelled.get() && tasks.get(self.index).is_some_and(|slot| Rc::ptr_eq(slot, &self.slot)) {
             tasks.remove(self.index);
         }
     }
@@ -136,11 +121,7 @@ impl Future for Runner {
 impl Runner {
     fn report(&self, result: Result<(), crate::Failure>) {
         if let Err(failure) = result {
-            self.owner.record().control(Control::Fail {
-                incarnation: self.incarnation,
-                failure,
-                source: TASK,
-            });
+            self.owner.record().control(Control::Fail { incarnation: self.incarnation, failure, source: TASK });
         }
     }
 }

@@ -5,8 +5,8 @@ use std::{future::Future, time::Duration};
 use tokio::sync::mpsc;
 
 use crate::{
-    Actor, ActorRef, ChildSpec, Context, Failure, Limits, Message, Options, Restart, StartError,
-    SupervisorRef, SupervisorSpec, System,
+    Actor, ActorRef, ChildSpec, Context, Failure, Limits, Message, Options, Restart, StartError, SupervisorRef,
+    SupervisorSpec, System,
 };
 
 /// Runs `body` beside a system with an empty root pool called `root`, on one thread with a paused clock; the same seed gives the same run.
@@ -23,13 +23,7 @@ pub fn run_tree<T, F: Future<Output = T>>(
     root: SupervisorSpec,
     body: impl FnOnce(System) -> F,
 ) -> Result<T, StartError> {
-    let options = Options {
-        data_arbiters: 0,
-        seed,
-        watchdog: None,
-        event_capacity: 65_536,
-        quiet_panics: true,
-    };
+    let options = Options { data_arbiters: 0, seed, watchdog: None, event_capacity: 65_536, quiet_panics: true };
     System::run_single("test", options, root, body)
 }
 
@@ -53,19 +47,12 @@ impl<M: Message> Probe<M> {
     /// Starts a probe called `name` as a child of `supervisor`.
     pub async fn start(supervisor: &SupervisorRef, name: &str) -> Result<Probe<M>, StartError> {
         let (sender, received) = mpsc::unbounded_channel();
-        let spec = ChildSpec::worker(name, move |_| {
-            Ok(Recorder {
-                sender: sender.clone(),
-            })
-        })
-        .restart(Restart::Temporary)
-        .limits(Limits::new(1_000_000, 1 << 30));
+        let spec = ChildSpec::worker(name, move |_| Ok(Recorder { sender: sender.clone() }))
+            .restart(Restart::Temporary)
+            .limits(Limits::new(1_000_000, 1 << 30));
         let child = supervisor.start_child(spec).await?;
         let reference = child.reference().expect("a recorder of M takes M");
-        Ok(Probe {
-            reference,
-            received,
-        })
+        Ok(Probe { reference, received })
     }
 
     pub fn reference(&self) -> ActorRef<M> {

@@ -24,16 +24,13 @@ pub(crate) struct Timers<M> {
     order: BinaryHeap<Reverse<(Instant, TimerKey)>>,
     messages: HashMap<TimerKey, M>,
     sleep: Option<Pin<Box<Sleep>>>,
+    /// nothing was scheduled since the runtime timer was last set
+    armed: bool,
 }
 
 impl<M> Default for Timers<M> {
     fn default() -> Timers<M> {
-        Timers {
-            next: 0,
-            order: BinaryHeap::new(),
-            messages: HashMap::new(),
-            sleep: None,
-        }
+        Timers { next: 0, order: BinaryHeap::new(), messages: HashMap::new(), sleep: None, armed: true }
     }
 }
 
@@ -41,10 +38,16 @@ impl<M> Timers<M> {
     pub(crate) fn schedule(&mut self, after: Duration, message: M) -> TimerKey {
         let key = TimerKey(self.next);
         self.next += 1;
-        self.order
-            .push(Reverse((Instant::now() + after.min(FAR), key)));
+        self.order.push(Reverse((Instant::now() + after.min(FAR), key)));
         self.messages.insert(key, message);
+        self.armed = false;
         key
+    }
+
+    /// Whether a poll is due because something was scheduled after the last one.
+    #[inline]
+    pub(crate) fn is_armed(&self) -> bool {
+        self.armed
     }
 
     pub(crate) fn cancel(&mut self, key: TimerKey) -> Option<M> {
@@ -52,19 +55,14 @@ impl<M> Timers<M> {
         // Cancelled deadlines stay in the heap until they come up; do not let them pile up behind far ones.
         if self.order.len() > 64 && self.order.len() > 2 * self.messages.len() {
             let messages = &self.messages;
-            self.order
-                .retain(|Reverse((_, key))| messages.contains_key(key));
+            self.order.retain(|Reverse((_, key))| messages.contains_key(key));
         }
         message
     }
 
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.messages.is_empty()
-    }
-
     /// The next due message; else the task is woken when one is due.
     pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Option<M> {
+        self.armed = true;
         loop {
             let Some(&Reverse((deadline, key))) = self.order.peek() else {
                 self.sleep = None;
@@ -74,9 +72,7 @@ impl<M> Timers<M> {
                 self.order.pop();
                 continue;
             }
-            let sleep = self
-                .sleep
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+            let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
             if sleep.deadline() != deadline {
                 sleep.as_mut().reset(deadline);
             }

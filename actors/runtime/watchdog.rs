@@ -52,38 +52,25 @@ pub(crate) fn start(
     name: &str,
     threshold: Option<Duration>,
 ) -> std::io::Result<thread::JoinHandle<()>> {
-    thread::Builder::new()
-        .name(format!("{name}-watchdog"))
-        .spawn(move || {
-            let mut seen: Vec<Seen> = Vec::new();
-            while stopper.wait() {
-                let Some(system) = system.upgrade() else { return };
-                system.clock.refresh();
-                if let Some(threshold) = threshold {
-                    scan(&system, &mut seen, threshold);
-                }
+    thread::Builder::new().name(format!("{name}-watchdog")).spawn(move || {
+        let mut seen: Vec<Seen> = Vec::new();
+        while stopper.wait() {
+            let Some(system) = system.upgrade() else { return };
+            system.clock.refresh();
+            if let Some(threshold) = threshold {
+                scan(&system, &mut seen, threshold);
             }
-        })
+        }
+    })
 }
 
 fn scan(system: &Inner, seen: &mut Vec<Seen>, threshold: Duration) {
     let now = Instant::now();
-    seen.resize(
-        system.arbiters.count(),
-        Seen {
-            pulse: (0, 0),
-            since: now,
-            reported: false,
-        },
-    );
+    seen.resize(system.arbiters.count(), Seen { pulse: (0, 0), since: now, reported: false });
     for (index, seen) in seen.iter_mut().enumerate() {
         let pulse = system.arbiters.pulse(index).read();
         if pulse != seen.pulse || pulse.0 == 0 {
-            *seen = Seen {
-                pulse,
-                since: now,
-                reported: false,
-            };
+            *seen = Seen { pulse, since: now, reported: false };
             continue;
         }
         let held = now - seen.since;
@@ -103,9 +90,5 @@ fn report(system: &Inner, record: u64, held: Duration) {
     let record = entry.record();
     let for_ms = u64::try_from(held.as_millis()).unwrap_or(u64::MAX);
     tracing::warn!(path = %record.path, message = record.current(), for_ms, "a handler holds its arbiter");
-    system.emit(|| Event::Frozen {
-        path: record.path.clone(),
-        message: record.current(),
-        for_ms,
-    });
+    system.emit(|| Event::Frozen { path: record.path.clone(), message: record.current(), for_ms });
 }

@@ -52,8 +52,21 @@ need_components() {
   done
 }
 
-# Says how long the build may take, if RocksDB is not yet built there.
-warn_of_rocksdb() {
-  compgen -G "$CARGO_TARGET_DIR/release/build/librocksdb-sys-*/out/librocksdb.a" >/dev/null && return
-  say "building RocksDB from source: once, 16 to 24 minutes on two cores; cargo shows it as librocksdb-sys"
+# RocksDB is built from source once and kept outside of the build results: whatever the profile, and whatever else is
+# built with it, it is taken from there. A file of the version in Cargo.lock, built by this very crate.
+need_rocksdb() {
+  local root=$1 version kept built
+  version=$(awk '/^name = "librocksdb-sys"$/ { getline; gsub(/version = |"/, ""); print }' "$root/Cargo.lock")
+  kept=${XDG_CACHE_HOME:-$HOME/.cache}/callboard/rocksdb/$version
+  if [ ! -f "$kept/librocksdb.a" ]; then
+    say "building RocksDB $version from source: once, 16 to 24 minutes on two cores; cargo shows it as librocksdb-sys"
+    cargo build --manifest-path "$root/Cargo.toml" --release --locked -p callboard-storage </dev/null
+    built=$(find "$CARGO_TARGET_DIR/release/build" -path '*/librocksdb-sys-*/out/librocksdb.a' -printf '%T@ %p\n' | sort -n | tail -1)
+    built=${built#* }
+    [ -f "$built" ] || die "RocksDB was built, but its library is not below $CARGO_TARGET_DIR/release/build"
+    mkdir -p "$kept"
+    cp "$built" "$kept/librocksdb.a.new"
+    mv "$kept/librocksdb.a.new" "$kept/librocksdb.a"
+  fi
+  export ROCKSDB_LIB_DIR=$kept ROCKSDB_STATIC=1
 }

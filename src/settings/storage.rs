@@ -17,16 +17,16 @@ section! {
         memory: bool = "false";
         /// Size at which a generation of the log is sealed and the next one opened. Retention gives disk back in whole
         /// generations: smaller ones return it sooner, larger ones keep fewer files open.
-        generation_bytes: ByteSize = "1GiB", unit "bytes", from "1MiB" to "64GiB";
+        generation_bytes: ByteSize = "512MiB", unit "bytes", from "1MiB" to "64GiB";
         /// Size of one memtable: what is gathered in memory before it is written out as a sorted file.
-        memtable_bytes: ByteSize = "64MiB", unit "bytes", from "64KiB" to "4GiB";
+        memtable_bytes: ByteSize = "32MiB", unit "bytes", from "64KiB" to "4GiB";
         /// Memory that all memtables of the node may take together before the fullest is written out.
-        memtables_total_bytes: ByteSize = "128MiB", unit "bytes", from "1MiB" to "64GiB";
+        memtables_total_bytes: ByteSize = "96MiB", unit "bytes", from "1MiB" to "64GiB";
         /// Free disk space below which produce requests are refused (reads go on, and produce comes back by itself when
         /// there is space again). Leave room for compaction and for an operator to work in.
         disk_reserve_bytes: ByteSize = "1GiB", unit "bytes", from "0" to "16TiB";
         /// Memory for the newest batches of all partitions, so that readers at the end of a log never touch the disk.
-        tail_cache_bytes: ByteSize = "128MiB", unit "bytes", from "0" to "1TiB";
+        tail_cache_bytes: ByteSize = "64MiB", unit "bytes", from "0" to "1TiB";
         /// Start even though the data folder has lost records that were acknowledged, and go on with what is left; a copy of
         /// what was damaged is kept. For one start, after a start-up error named it as a choice; then take it away again.
         accept_data_loss: bool = "false";

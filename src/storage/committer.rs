@@ -310,7 +310,7 @@ impl Committer {
         self.handle.clone()
     }
 
-    /// Takes no more writes, ends those submitted, syncs, and waits for the threads.
+    /// Takes no more writes, ends those submitted, syncs, and waits for the threads. Handles keep the storage alive.
     pub fn stop(mut self) {
         self.finish();
     }
@@ -526,10 +526,10 @@ impl Shared {
     }
 
     fn refuse_tickets(&self, writes: &[JournalWrite], tickets: Vec<Ticket>, error: &CommitError) {
-        let ended = writes.iter().zip(tickets).map(|(write, ticket)| Ended {
-            done: Done { ticket, result: Err(error.clone()) },
-            cost: cost_of(write),
-        });
+        let ended = writes
+            .iter()
+            .zip(tickets)
+            .map(|(write, ticket)| Ended { done: Done { ticket, result: Err(error.clone()) }, cost: cost_of(write) });
         self.tell(ended.collect());
     }
 

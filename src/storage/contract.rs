@@ -201,7 +201,8 @@ pub fn state_is_kept_by_log_and_kind_in_the_order_of_keys(storage: &dyn Storage)
     let other = storage.create_log(topic(1), PartitionIndex(1), RetentionClass::UNBOUNDED).expect("creates");
     let put = |family, key: &[u8], value: &[u8]| LogWrite::Put { family, key: key.to_vec(), value: value.to_vec() };
     let family = StateFamily::Producers;
-    let writes = vec![put(family, b"b", b"2"), put(family, b"a", b"1"), put(family, b"c", b""), put(family, b"b", b"3")];
+    let writes =
+        vec![put(family, b"b", b"2"), put(family, b"a", b"1"), put(family, b"c", b""), put(family, b"b", b"3")];
     apply(storage, write(log, writes));
     apply(storage, write(other, vec![put(family, b"x", b"9"), put(StateFamily::Epochs, b"e", b"8")]));
     let entry = |key: &[u8], value: &[u8]| (key.to_vec(), value.to_vec());

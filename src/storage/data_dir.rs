@@ -53,7 +53,10 @@ pub enum DataDirError {
     #[error("data folder {folder} is in use by another process; stop that one or give another folder", folder = .0.display())]
     Locked(PathBuf),
     /// A file operation failed.
-    #[error("{doing} {path}: {source}", path = path.display())]
+    #[error(
+        "{doing} {path}: {source}; name a folder in storage.data_dir that this process may create and write",
+        path = path.display()
+    )]
     Io {
         /// What was tried.
         doing: &'static str,
@@ -113,7 +116,7 @@ pub enum DataDirError {
     },
     /// Another cluster's data.
     #[error(
-        "{file} belongs to cluster {found}, this node was told {given}; set cluster.id={found} or give another data folder",
+        "{file} belongs to cluster {found}, this node was told {given}; set node.cluster_id={found} or give another data folder",
         file = file.display()
     )]
     OtherCluster {

@@ -10,6 +10,10 @@ pub(crate) const CHOICES: &str = "choices: put the file back from a backup; remo
      from other nodes; or start with storage.accept_data_loss=true, which keeps a copy of the damaged folder and goes \
      on with what can still be read";
 
+/// What an operator can do about the metadata log, which is never cut short.
+const METADATA_CHOICES: &str = "choices: put the folder back from a backup; or move this node's whole data folder away, \
+     which begins anew with nothing unless other nodes have copies";
+
 /// Why storage refused or failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StorageError {
@@ -68,6 +72,28 @@ pub enum StorageError {
         /// RocksDB's words.
         detail: Arc<str>,
     },
+    /// A file of the metadata log is missing or damaged. There is no way to go on without it: it says what exists.
+    #[error("{file} is missing or damaged: {detail}; {choices}", file = file.display(), choices = METADATA_CHOICES)]
+    MetadataDamaged {
+        /// The file, or the folder where none could be told.
+        file: PathBuf,
+        /// What is wrong.
+        detail: Arc<str>,
+    },
+    /// The metadata log ends before what it had synced.
+    #[error(
+        "{folder} holds metadata records up to {recovered}, but {floor} were synced before: files are missing or cut short; {choices}",
+        folder = folder.display(),
+        choices = METADATA_CHOICES
+    )]
+    MetadataLoss {
+        /// The metadata's folder.
+        folder: PathBuf,
+        /// Index of the last record found.
+        recovered: u64,
+        /// Index known to have been synced.
+        floor: u64,
+    },
     /// Less was recovered than had been synced: acknowledged records are gone from this disk.
     #[error(
         "{folder} recovers up to sequence {recovered}, but {floor} was synced before: acknowledged writes are missing; {choices}",
@@ -119,7 +145,10 @@ impl StorageError {
     /// Whether, seen while writing or syncing, it leaves the state of the disk unknown. Then nothing may be
     /// acknowledged any more and the process has to stop (a failed fsync is not to be tried again).
     pub fn is_fatal(&self) -> bool {
-        matches!(self, Self::Engine { .. } | Self::Io { .. } | Self::Damaged { .. } | Self::Closed)
+        matches!(
+            self,
+            Self::Engine { .. } | Self::Io { .. } | Self::Damaged { .. } | Self::MetadataDamaged { .. } | Self::Closed
+        )
     }
 
     pub(crate) fn engine(doing: &'static str, error: &rocksdb::Error) -> Self {

@@ -8,8 +8,8 @@ use callboard_model::{
     BatchHeader, Batches, JournalWrite, LogId, LogWrite, Offset, PartitionIndex, StateFamily, Timestamp, TopicId,
 };
 
-use crate::{LogEntry, MaintenanceReport, MemoryFigures, NewLog, ReadSlice, StateEntry, Storage, StorageError, Usage};
 use crate::{GenerationInfo, RetentionClass};
+use crate::{LogEntry, MaintenanceReport, MemoryFigures, NewLog, ReadSlice, StateEntry, Storage, StorageError, Usage};
 
 /// A journal whose disk is memory: what was synced is what a [`MemoryStorage::crash`] leaves.
 #[derive(Debug, Default)]
@@ -71,7 +71,11 @@ impl MemoryLog {
             match write {
                 LogWrite::Append(batch) => {
                     if batch.header.base_offset != end {
-                        return Err(StorageError::NotContiguous { log, expected: end, given: batch.header.base_offset });
+                        return Err(StorageError::NotContiguous {
+                            log,
+                            expected: end,
+                            given: batch.header.base_offset,
+                        });
                     }
                     end = batch.header.end_offset();
                 }
@@ -295,6 +299,9 @@ impl Storage for MemoryStorage {
         let it = inner.now.log(log)?;
         if from < it.start || from > it.end() {
             return Err(StorageError::OutOfRange { log, start: it.start, end: it.end(), given: from });
+        }
+        if from >= until {
+            return Ok(ReadSlice { bytes: Bytes::new(), next: from });
         }
         let (mut found, mut len, mut next) = (Vec::new(), 0, from);
         for (base, (header, bytes)) in it.batches.range(it.position(from)..) {

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use rocksdb::{DB, DBRecoveryMode, IteratorMode, WriteBatch, WriteOptions};
 
-use crate::rocks::{damage, quiet_options};
+use crate::rocks::{Floor, damage, quiet_options};
 use crate::{Opening, StorageError};
 
 /// What a metadata log holds: a snapshot with the index that it covers, and the records after it.
@@ -49,6 +49,7 @@ pub struct MetadataStore {
     db: DB,
     folder: PathBuf,
     last: Mutex<u64>,
+    floor: Floor,
 }
 
 fn record_key(index: u64) -> [u8; 9] {
@@ -70,12 +71,17 @@ impl MetadataStore {
         if opening == Opening::CreateIfMissing {
             std::fs::create_dir_all(folder).map_err(|error| StorageError::io("create folder", folder, error))?;
         }
-        let db = DB::open(&options, folder).map_err(|error| damage(folder, &error))?;
-        let store = Self { db, folder: folder.to_owned(), last: Mutex::new(0) };
-        let loaded = store.load()?;
+        let floor = Floor::read(folder).map_err(of_metadata)?.unwrap_or(0);
+        let db = DB::open(&options, folder).map_err(|error| broken(folder, &error))?;
+        let loaded = load(&db, folder)?;
         let covered = loaded.snapshot.map_or(0, |(index, _)| index);
-        *store.lock() = loaded.records.last().map_or(covered, |(index, _)| *index);
-        Ok(store)
+        let last = loaded.records.last().map_or(covered, |(index, _)| *index);
+        // A log file that was cut short or removed reads like a shorter log: only the floor can tell.
+        if last < floor {
+            return Err(StorageError::MetadataLoss { folder: folder.to_owned(), recovered: last, floor });
+        }
+        let floor = Floor::begin(folder, last)?;
+        Ok(Self { db, folder: folder.to_owned(), last: Mutex::new(last), floor })
     }
 
     fn lock(&self) -> MutexGuard<'_, u64> {
@@ -88,9 +94,52 @@ impl MetadataStore {
         self.db.write_opt(batch, &synced).map_err(|error| StorageError::engine("write metadata", &error))
     }
 
-    fn damaged(&self, detail: String) -> StorageError {
-        StorageError::Damaged { file: self.folder.clone(), detail: detail.into() }
+    fn raise_floor(&self, index: u64) -> Result<(), StorageError> {
+        self.floor.raise(index)?;
+        self.floor.sync()
     }
+}
+
+/// RocksDB's error while opening or reading, as one about metadata.
+fn broken(folder: &Path, error: &rocksdb::Error) -> StorageError {
+    of_metadata(damage(folder, error))
+}
+
+/// The same damage with metadata's choices: there is no going on without it.
+fn of_metadata(error: StorageError) -> StorageError {
+    match error {
+        StorageError::Damaged { file, detail } => StorageError::MetadataDamaged { file, detail },
+        other => other,
+    }
+}
+
+fn load(db: &DB, folder: &Path) -> Result<LoadedMetadata, StorageError> {
+    let damaged = |detail: String| StorageError::MetadataDamaged { file: folder.to_owned(), detail: detail.into() };
+    let read = |error: rocksdb::Error| broken(folder, &error);
+    let snapshot = match db.get(SNAPSHOT).map_err(read)? {
+        None => None,
+        Some(stored) => {
+            let (index, text) = stored
+                .split_first_chunk::<INDEX_LEN>()
+                .ok_or_else(|| damaged(format!("a metadata snapshot of {} bytes", stored.len())))?;
+            Some((u64::from_be_bytes(*index), Bytes::copy_from_slice(text)))
+        }
+    };
+    let first = snapshot.as_ref().map_or(1, |(index, _)| index.saturating_add(1));
+    let mut records = Vec::new();
+    let from = record_key(first);
+    let stored = db.iterator(IteratorMode::From(&from, rocksdb::Direction::Forward));
+    for (expected, entry) in (first..).zip(stored) {
+        let (key, value) = entry.map_err(read)?;
+        if key.first() != Some(&RECORD) {
+            break;
+        }
+        if *key != record_key(expected) {
+            return Err(damaged(format!("metadata record {expected} is missing")));
+        }
+        records.push((expected, Bytes::from(value)));
+    }
+    Ok(LoadedMetadata { snapshot, records })
 }
 
 /// Whether a folder has files of a database, whole or not.
@@ -116,36 +165,13 @@ impl MetadataLog for MetadataStore {
             batch.put(record_key(index), record);
         }
         self.write(batch)?;
+        self.raise_floor(index)?;
         *last = index;
         Ok(index)
     }
 
     fn load(&self) -> Result<LoadedMetadata, StorageError> {
-        let read = |error: rocksdb::Error| damage(&self.folder, &error);
-        let snapshot = match self.db.get(SNAPSHOT).map_err(read)? {
-            None => None,
-            Some(stored) => {
-                let (index, text) = stored
-                    .split_first_chunk::<INDEX_LEN>()
-                    .ok_or_else(|| self.damaged(format!("a metadata snapshot of {} bytes", stored.len())))?;
-                Some((u64::from_be_bytes(*index), Bytes::copy_from_slice(text)))
-            }
-        };
-        let mut expected = snapshot.as_ref().map_or(1, |(index, _)| index + 1);
-        let mut records = Vec::new();
-        let from = record_key(expected);
-        for entry in self.db.iterator(IteratorMode::From(&from, rocksdb::Direction::Forward)) {
-            let (key, value) = entry.map_err(read)?;
-            if key.first() != Some(&RECORD) {
-                break;
-            }
-            if *key != record_key(expected) {
-                return Err(self.damaged(format!("metadata record {expected} is missing")));
-            }
-            records.push((expected, Bytes::from(value)));
-            expected += 1;
-        }
-        Ok(LoadedMetadata { snapshot, records })
+        load(&self.db, &self.folder)
     }
 
     fn save_snapshot(&self, index: u64, snapshot: Bytes) -> Result<(), StorageError> {
@@ -158,7 +184,7 @@ impl MetadataLog for MetadataStore {
         batch.delete_range(record_key(0), record_key(index.saturating_add(1)));
         self.write(batch)?;
         *last = index.max(*last);
-        Ok(())
+        self.raise_floor(*last)
     }
 }
 

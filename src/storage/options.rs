@@ -46,10 +46,10 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            generation_bytes: 1024 * MIB as u64,
+            generation_bytes: 512 * MIB as u64,
             generation_age: None,
-            memtable_bytes: 64 * MIB,
-            memtables_bytes: 128 * MIB,
+            memtable_bytes: 32 * MIB,
+            memtables_bytes: 96 * MIB,
             wal_bytes: 256 * MIB as u64,
             block_cache_bytes: 32 * MIB,
             open_files: 512,

@@ -34,6 +34,7 @@ use catalogue::{Catalogue, Generation, Generations, Log, range_of};
 pub(crate) use damage::damage;
 pub(crate) use families::quiet_options;
 use families::{Families, LOGS, RANGES};
+pub(crate) use floor::Floor;
 use keys::{CatalogueEntry, NEXT_LOG_KEY, batch_key, log_limit, state_key, state_limit};
 
 /// What opening a journal found.
@@ -148,11 +149,7 @@ impl RocksStorage {
         Ok(found)
     }
 
-    fn state_iterator(
-        &self,
-        log: LogId,
-        family: StateFamily,
-    ) -> rocksdb::DBRawIteratorWithThreadMode<'_, DB> {
+    fn state_iterator(&self, log: LogId, family: StateFamily) -> rocksdb::DBRawIteratorWithThreadMode<'_, DB> {
         let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(log.0.to_be_bytes());
         if let Some(limit) = state_limit(log) {
@@ -190,13 +187,7 @@ impl Storage for RocksStorage {
     fn logs(&self) -> Vec<LogEntry> {
         let entry = |log: Arc<Log>| {
             let state = log.lock();
-            LogEntry {
-                log: log.id,
-                topic: log.topic,
-                partition: log.partition,
-                class: state.class,
-                start: state.start,
-            }
+            LogEntry { log: log.id, topic: log.topic, partition: log.partition, class: state.class, start: state.start }
         };
         self.catalogue.all().into_iter().map(entry).collect()
     }
@@ -214,10 +205,9 @@ impl Storage for RocksStorage {
                 continue;
             }
             let id = LogId(next);
-            next = next.checked_add(1).ok_or(StorageError::Engine {
-                doing: "create log",
-                detail: "all log numbers are used up".into(),
-            })?;
+            next = next
+                .checked_add(1)
+                .ok_or(StorageError::Engine { doing: "create log", detail: "all log numbers are used up".into() })?;
             let entry = CatalogueEntry { topic, partition, class, start: Offset::ZERO };
             batch.put_cf(&self.fixed(LOGS), id.0.to_be_bytes(), entry.to_bytes());
             made.push(Log::new(id, entry, Vec::new(), Some(Offset::ZERO)));

@@ -1,25 +1,214 @@
-//! tmp
-mod ours; mod plain_actix;
-use std::time::Duration;
-pub fn resident_bytes() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/statm").expect("Linux");
-    text.split(' ').nth(1).expect("has it").parse::<u64>().expect("number") * 4096
+//! Micro-benchmarks of the actor runtime beside plain actix, kameo, ractor and raw tokio channels, in one run on one machine.
+//!
+//! `cargo run --release -- [--quick] [SCENARIO]`: prints medians; ratios are to this repository's runtime (above 1: the other is slower).
+//! The runs of a scenario alternate between the libraries, so that a noisy neighbour hits all of them.
+
+mod channels;
+mod kameo_actors;
+mod ours;
+mod plain_actix;
+mod ractor_actors;
+
+use std::{future::Future, time::Duration};
+
+/// Runs a driver as a task of a current-thread runtime, beside the actors it drives.
+fn on_one_thread<T: Send + 'static>(body: impl Future<Output = T> + Send + 'static) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(async { tokio::spawn(body).await.expect("no panic") })
 }
-fn med(n: usize, ops: u64, mut f: impl FnMut() -> Duration) -> f64 {
-    let mut v: Vec<f64> = (0..n).map(|_| f().as_nanos() as f64 / ops as f64).collect();
-    v.sort_by(|a,b| a.total_cmp(b)); v[n/2]
+
+/// Resident memory of this process.
+fn resident_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").expect("Linux has it");
+    let pages = text.split(' ').nth(1).expect("the second field");
+    pages.parse::<u64>().expect("a number") * 4_096
 }
-fn main(){
-    if let Some(a)=std::env::args().nth(1){ let n=3_000_000; match a.as_str(){ "ask"=>{println!("{:?}",ours::ask(n,false)/n as u32)}, "count"=>{println!("{:?}",ours::counting(n,false)/n as u32)}, "aask"=>{println!("{:?}",plain_actix::ask(n,false)/n as u32)}, "acount"=>{println!("{:?}",plain_actix::counting(n,false)/n as u32)}, "many"=>{println!("{:?}",ours::many(100_000))}, "sky"=>{println!("{:?}",ours::skynet(100_000))}, _=>{} } return }
-    let n = 1_000_000;
-    for _ in 0..2 {
-    println!("counting ours {:.1} actix {:.1}", med(5,n,||ours::counting(n,false)), med(5,n,||plain_actix::counting(n,false)));
-    println!("counting cross ours {:.1} actix {:.1}", med(5,n,||ours::counting(n,true)), med(5,n,||plain_actix::counting(n,true)));
-    println!("ping ours {:.1} actix {:.1}", med(5,n,||ours::ping_pong(n,false)), med(5,n,||plain_actix::ping_pong(n,false)));
-    println!("ask ours {:.1} actix {:.1}", med(5,n,||ours::ask(n,false)), med(5,n,||plain_actix::ask(n,false)));
+
+type Run<'a> = (&'static str, Box<dyn Fn() -> f64 + 'a>);
+
+struct Table {
+    rounds: usize,
+    only: Option<String>,
+}
+
+impl Table {
+    /// Runs all in turn, `rounds` times, and prints the medians and their ratios to the first.
+    fn row(&self, scenario: &str, unit: &str, runs: &[Run<'_>]) {
+        if self.only.as_ref().is_some_and(|only| !scenario.contains(only.as_str())) {
+            return;
+        }
+        let mut results = vec![Vec::new(); runs.len()];
+        for _ in 0..self.rounds {
+            for (result, (_, run)) in results.iter_mut().zip(runs) {
+                result.push(run());
+            }
+        }
+        let medians: Vec<f64> = results
+            .iter_mut()
+            .map(|result| {
+                result.sort_by(f64::total_cmp);
+                result[result.len() / 2]
+            })
+            .collect();
+        print!("{scenario:<34} {unit:<6}");
+        for ((name, _), median) in runs.iter().zip(&medians) {
+            print!(" {name} {median:>9.1} ({:>4.2})", median / medians[0]);
+        }
+        println!();
     }
-    println!("restart {:.1}", med(3,20_000,||ours::restart(20_000)));
-    println!("many ours {:?} actix {:?}", ours::many(100_000), plain_actix::many(100_000));
-    println!("skynet ours {:?} actix {:?}", ours::skynet(100_000), plain_actix::skynet(100_000));
-    println!("flooded ours {:?}", ours::flooded(1_000_000));
+}
+
+fn per(time: Duration, n: u64) -> f64 {
+    time.as_nanos() as f64 / n as f64
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn main() {
+    if let Ok(name) = std::env::var("BENCH_MEMORY") {
+        println!("{}", measure_memory(&name));
+        return;
+    }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let quick = arguments.iter().any(|argument| argument == "--quick");
+    let table =
+        Table { rounds: if quick { 3 } else { 7 }, only: arguments.into_iter().find(|argument| argument != "--quick") };
+    let n: u64 = if quick { 300_000 } else { 1_000_000 };
+    let few = n / 10;
+    let actors: u64 = if quick { 20_000 } else { 100_000 };
+    let leaves: u64 = if quick { 10_000 } else { 100_000 };
+
+    table.row(
+        "counting, one arbiter",
+        "ns",
+        &[
+            ("ours", Box::new(|| per(ours::counting(n, false), n))),
+            ("actix", Box::new(|| per(plain_actix::counting(n, false), n))),
+            ("kameo", Box::new(|| per(kameo_actors::counting(n), n))),
+            ("ractor", Box::new(|| per(ractor_actors::counting(n), n))),
+            ("channels", Box::new(|| per(channels::counting(n), n))),
+        ],
+    );
+    table.row(
+        "counting, two arbiters",
+        "ns",
+        &[
+            ("ours", Box::new(|| per(ours::counting(n, true), n))),
+            ("actix", Box::new(|| per(plain_actix::counting(n, true), n))),
+        ],
+    );
+    table.row(
+        "ping-pong, one arbiter",
+        "ns",
+        &[
+            ("ours", Box::new(|| per(ours::ping_pong(n, false), n))),
+            ("actix", Box::new(|| per(plain_actix::ping_pong(n, false), n))),
+            ("kameo", Box::new(|| per(kameo_actors::ping_pong(n), n))),
+            ("ractor", Box::new(|| per(ractor_actors::ping_pong(n), n))),
+            ("channels", Box::new(|| per(channels::ping_pong(n), n))),
+        ],
+    );
+    table.row(
+        "ping-pong, two arbiters",
+        "ns",
+        &[
+            ("ours", Box::new(|| per(ours::ping_pong(few, true), few))),
+            ("actix", Box::new(|| per(plain_actix::ping_pong(few, true), few))),
+        ],
+    );
+    table.row(
+        "ask, one arbiter",
+        "ns",
+        &[
+            ("ours", Box::new(|| per(ours::ask(n, false), n))),
+            ("actix", Box::new(|| per(plain_actix::ask(n, false), n))),
+            ("actix+timeout", Box::new(|| per(plain_actix::ask_with_timeout(n), n))),
+            ("kameo", Box::new(|| per(kameo_actors::ask(n), n))),
+            ("ractor", Box::new(|| per(ractor_actors::ask(n), n))),
+            ("channels", Box::new(|| per(channels::ask(n), n))),
+        ],
+    );
+    table.row(
+        "ask, two arbiters",
+        "ns",
+        &[
+            ("ours", Box::new(|| per(ours::ask(few, true), few))),
+            ("actix", Box::new(|| per(plain_actix::ask(few, true), few))),
+        ],
+    );
+    table.row(
+        "panic and restart, queue intact",
+        "ns",
+        &[
+            ("ours", Box::new(|| per(ours::restart(few, false), few))),
+            ("supervisor elsewhere", Box::new(|| per(ours::restart(few, true), few))),
+        ],
+    );
+    table.row(
+        "start many actors, per actor",
+        "ns",
+        &[
+            ("ours", Box::new(|| per(ours::many(actors).0, actors))),
+            ("actix", Box::new(|| per(plain_actix::many(actors).0, actors))),
+            ("kameo", Box::new(|| per(kameo_actors::many(actors).0, actors))),
+            ("ractor", Box::new(|| per(ractor_actors::many(actors).0, actors))),
+            ("channels", Box::new(|| per(channels::many(actors).0, actors))),
+        ],
+    );
+    table.row(
+        "skynet",
+        "ms",
+        &[
+            ("ours", Box::new(|| millis(ours::skynet(leaves)))),
+            ("actix", Box::new(|| millis(plain_actix::skynet(leaves)))),
+            ("channels", Box::new(|| millis(channels::skynet(leaves)))),
+        ],
+    );
+    let flood = if quick { 200_000 } else { 500_000 };
+    table.row(
+        "worst ask beside a flooded actor",
+        "ms",
+        &[
+            ("ours", Box::new(|| millis(ours::flooded(flood)))),
+            ("actix", Box::new(|| millis(plain_actix::flooded(flood)))),
+        ],
+    );
+    memory(&table, actors);
+}
+
+/// Each in a process of its own, since freed memory of one would hide what the next takes.
+fn memory(table: &Table, actors: u64) {
+    let run = |name: &'static str| -> f64 {
+        let own = std::env::current_exe().expect("has a path");
+        let output = std::process::Command::new(own)
+            .env("BENCH_MEMORY", name)
+            .env("BENCH_ACTORS", actors.to_string())
+            .output()
+            .expect("starts");
+        let text = String::from_utf8(output.stdout).expect("prints a number");
+        text.trim().parse().expect("prints a number")
+    };
+    let runs: Vec<Run<'_>> = ["ours", "actix", "kameo", "ractor", "channels"]
+        .into_iter()
+        .map(|name| -> Run<'_> { (name, Box::new(move || run(name))) })
+        .collect();
+    table.row("memory per idle actor", "bytes", &runs);
+}
+
+/// In the child process of [`memory`]: measures one library and ends.
+fn measure_memory(name: &str) -> u64 {
+    let actors = std::env::var("BENCH_ACTORS").expect("is set");
+    let actors = actors.parse().expect("a number");
+    match name {
+        "ours" => ours::many(actors).1,
+        "actix" => plain_actix::many(actors).1,
+        "kameo" => kameo_actors::many(actors).1,
+        "ractor" => ractor_actors::many(actors).1,
+        _ => channels::many(actors).1,
+    }
 }

@@ -7,20 +7,15 @@ use std::{
 };
 
 use callboard_runtime::{
-    Actor, ActorRef, Backoff, ChildSpec, Context, Failure, Intensity, Limits, Message, Options,
-    Path, Placement, Reply, Restart, SupervisorSpec, System,
+    Actor, ActorRef, Backoff, ChildSpec, Context, Failure, Intensity, Limits, Message, Options, Path, Placement, Reply,
+    Restart, SupervisorRef, SupervisorSpec, System,
 };
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn system(data_arbiters: usize) -> System {
-    let options = Options {
-        data_arbiters,
-        ..Options::default()
-    };
-    let root = SupervisorSpec::pool("root")
-        .intensity(Intensity::unlimited())
-        .backoff(Backoff::none());
+    let options = Options { data_arbiters, ..Options::default() };
+    let root = SupervisorSpec::pool("root").intensity(Intensity::unlimited()).backoff(Backoff::none());
     System::start("bench", options, root).expect("an empty pool starts")
 }
 
@@ -34,22 +29,15 @@ fn on_arbiter<T: Send + 'static, F: Future<Output = T> + 'static>(
     let inside = system.clone();
     system.spawn_on(Placement::Data(arbiter), move || async move {
         // A plain task, as the drivers of the other libraries are.
-        let value = tokio::task::spawn_local(body(inside))
-            .await
-            .expect("no panic");
+        let value = tokio::task::spawn_local(body(inside)).await.expect("no panic");
         done.send(value).expect("the caller waits");
     });
     result.recv().expect("the task ends by sending")
 }
 
 fn stop(system: System) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime
-        .block_on(system.stop(Duration::from_secs(20)))
-        .expect("stops");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(system.stop(Duration::from_secs(20))).expect("stops");
 }
 
 enum Count {
@@ -95,12 +83,15 @@ fn spin(time: Duration) {
 }
 
 async fn counter(system: &System, name: &str, arbiter: usize) -> ActorRef<Count> {
+    counter_in(&system.root().expect("has one"), name, arbiter).await
+}
+
+async fn counter_in(pool: &SupervisorRef, name: &str, arbiter: usize) -> ActorRef<Count> {
     let spec = ChildSpec::worker(name, |_| Ok(Counter::default()))
         .placement(Placement::Data(arbiter))
         .limits(Limits::new(4_000_000, 1 << 30))
         .poison_after(0);
-    let root = system.root().expect("has one");
-    let child = root.start_child(spec).await.expect("starts");
+    let child = pool.start_child(spec).await.expect("starts");
     child.reference().expect("takes Count")
 }
 
@@ -174,11 +165,7 @@ pub fn ping_pong(n: u64, cross: bool) -> Duration {
         }
         let start = Instant::now();
         players[0]
-            .ask(DEADLINE, |reply| Ball {
-                left: n,
-                from: players[1].clone(),
-                done: Some(reply),
-            })
+            .ask(DEADLINE, |reply| Ball { left: n, from: players[1].clone(), done: Some(reply) })
             .await
             .expect("ends");
         start.elapsed()
@@ -187,11 +174,16 @@ pub fn ping_pong(n: u64, cross: bool) -> Duration {
     time
 }
 
-/// Time per panic and restart, with a message queued behind each that must be handled.
-pub fn restart(n: u64) -> Duration {
+/// Time per panic and restart, with a message queued behind each that must be handled. The supervisor is on the same arbiter, or on another.
+pub fn restart(n: u64, cross: bool) -> Duration {
     let system = system(2);
     let time = on_arbiter(&system, 0, move |system| async move {
-        let counter = counter(&system, "counter", 0).await;
+        let pool = SupervisorSpec::pool("pool").intensity(Intensity::unlimited()).backoff(Backoff::none());
+        let pool = ChildSpec::supervisor(pool).placement(Placement::Data(usize::from(cross)));
+        let root = system.root().expect("has one");
+        let pool = root.start_child(pool).await.expect("starts");
+        let pool = system.supervisor(pool.path()).expect("is there");
+        let counter = counter_in(&pool, "counter", 0).await;
         let start = Instant::now();
         for _ in 0..n {
             counter.tell(Count::Panic).expect("within the limits");
@@ -215,18 +207,21 @@ pub fn many(n: u64) -> (Duration, u64) {
     let start = Instant::now();
     let references = on_arbiter(&system, 0, move |system| async move {
         let root = system.root().expect("has one");
-        let starts: Vec<_> = (0..n)
-            .map(|number| {
-                root.start_child(
-                    ChildSpec::worker(number.to_string(), |_| Ok(Counter::default()))
-                        .placement(Placement::Data(0)),
-                )
-            })
-            .collect();
         let mut references: Vec<ActorRef<Count>> = Vec::new();
-        for start in starts {
-            let child = start.await.expect("starts");
-            references.push(child.reference().expect("takes Count"));
+        // In portions, so that the requests in flight do not count as the actors' memory.
+        while (references.len() as u64) < n {
+            let first = references.len() as u64;
+            let starts: Vec<_> = (first..n.min(first + 1_000))
+                .map(|number| {
+                    root.start_child(
+                        ChildSpec::worker(number.to_string(), |_| Ok(Counter::default())).placement(Placement::Data(0)),
+                    )
+                })
+                .collect();
+            for start in starts {
+                let child = start.await.expect("starts");
+                references.push(child.reference().expect("takes Count"));
+            }
         }
         references
     });
@@ -269,14 +264,9 @@ impl Actor for Node {
                     ctx.spawn(async move {
                         let child = pool.start_child(spec).await.expect("starts");
                         let up = Reply::from_fn(Box::new(move |sum: Option<u64>| {
-                            me.tell(Sky::Sum(sum.expect("is answered")))
-                                .expect("within the limits");
+                            me.tell(Sky::Sum(sum.expect("is answered"))).expect("within the limits");
                         }));
-                        child
-                            .reference::<Sky>()
-                            .expect("takes Sky")
-                            .tell(Sky::Begin(up))
-                            .expect("is empty");
+                        child.reference::<Sky>().expect("takes Sky").tell(Sky::Begin(up)).expect("is empty");
                     });
                 }
             }
@@ -293,17 +283,9 @@ impl Actor for Node {
 }
 
 fn node(size: u64, number: u64) -> ChildSpec {
-    ChildSpec::worker(format!("{size}-{number}"), move |_| {
-        Ok(Node {
-            size,
-            number,
-            waiting: 0,
-            sum: 0,
-            up: None,
-        })
-    })
-    .restart(Restart::Temporary)
-    .placement(Placement::Data(0))
+    ChildSpec::worker(format!("{size}-{number}"), move |_| Ok(Node { size, number, waiting: 0, sum: 0, up: None }))
+        .restart(Restart::Temporary)
+        .placement(Placement::Data(0))
 }
 
 pub fn skynet(leaves: u64) -> Duration {
@@ -321,40 +303,41 @@ pub fn skynet(leaves: u64) -> Duration {
     time
 }
 
-/// Worst round trip of 200 asks to an actor whose neighbour is flooded with 2 us messages from another thread.
+/// Worst round trip of up to 200 asks to an actor whose neighbour is flooded with 2 us messages from another thread.
 pub fn flooded(messages: u64) -> Duration {
     let system = system(2);
     let (calm, busy) = on_arbiter(&system, 0, |system| async move {
         (counter(&system, "calm", 0).await, counter(&system, "busy", 0).await)
     });
+    let flooded = busy.clone();
     let flood = std::thread::spawn(move || {
         for _ in 0..messages {
             busy.tell(Count::Work).expect("within the limits");
         }
-        busy
     });
+    while flooded.depth() < 1_000 {
+        std::thread::yield_now();
+    }
     let worst = on_arbiter(&system, 1, move |_| async move {
-        let mut worst = Duration::ZERO;
-        for _ in 0..200 {
+        let (mut worst, mut asked) = (Duration::ZERO, 0);
+        while asked < 200 && (asked == 0 || flooded.depth() > 0) {
             let start = Instant::now();
             calm.ask(DEADLINE, Count::Get).await.expect("answers");
             worst = worst.max(start.elapsed());
+            asked += 1;
             tokio::time::sleep(Duration::from_micros(200)).await;
         }
+        assert!(asked > 20, "only {asked} asks while the flood lasted");
         worst
     });
-    let busy = flood.join().expect("no panic");
-    assert!(busy.depth() > 0, "the neighbour was flooded to the end");
+    flood.join().expect("no panic");
     system.kill(&Path::root("root"));
     stop_flooded(system);
     worst
 }
 
 fn stop_flooded(system: System) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     // The tree was killed to spare the rest of the flood; only the threads are left to end.
     drop(runtime.block_on(system.stop(Duration::from_secs(20))));
 }

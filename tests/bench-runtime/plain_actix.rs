@@ -88,6 +88,19 @@ pub fn ask(n: u64, cross: bool) -> Duration {
     })
 }
 
+/// As ours always does: with a deadline.
+pub fn ask_with_timeout(n: u64) -> Duration {
+    run(async move {
+        let counter = Counter::default().start();
+        let start = Instant::now();
+        for _ in 0..n {
+            let answer = counter.send(Get).timeout(Duration::from_secs(60));
+            answer.await.expect("answers");
+        }
+        start.elapsed()
+    })
+}
+
 struct Ball {
     left: u64,
     from: Addr<Player>,
@@ -123,11 +136,7 @@ pub fn ping_pong(n: u64, cross: bool) -> Duration {
             None => Player.start(),
         };
         let start = Instant::now();
-        a.do_send(Ball {
-            left: n,
-            from: b,
-            done,
-        });
+        a.do_send(Ball { left: n, from: b, done });
         ended.recv().await.expect("ends");
         start.elapsed()
     })
@@ -172,14 +181,7 @@ impl Actor for Node {
         self.waiting = 10;
         let size = self.size / 10;
         for child in 0..10 {
-            Node {
-                size,
-                number: self.number + child * size,
-                waiting: 0,
-                sum: 0,
-                up: Up::Node(ctx.address()),
-            }
-            .start();
+            Node { size, number: self.number + child * size, waiting: 0, sum: 0, up: Up::Node(ctx.address()) }.start();
         }
     }
 }
@@ -202,14 +204,7 @@ pub fn skynet(leaves: u64) -> Duration {
     run(async move {
         let (up, mut ended) = tokio::sync::mpsc::unbounded_channel();
         let start = Instant::now();
-        Node {
-            size: leaves,
-            number: 0,
-            waiting: 0,
-            sum: 0,
-            up: Up::Driver(up),
-        }
-        .start();
+        Node { size: leaves, number: 0, waiting: 0, sum: 0, up: Up::Driver(up) }.start();
         let sum = ended.recv().await.expect("ends");
         assert_eq!(sum, leaves * (leaves - 1) / 2);
         start.elapsed()

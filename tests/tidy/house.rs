@@ -40,8 +40,26 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
             "runtime",
         ],
     ),
-    (".", &["model", "settings", "telemetry", "actors", "streams", "connect", "client", "cli", "console"]),
+    // `wire` and `test-client` for its tests alone.
+    (
+        ".",
+        &[
+            "model",
+            "wire",
+            "settings",
+            "telemetry",
+            "actors",
+            "streams",
+            "connect",
+            "client",
+            "cli",
+            "console",
+            "test-client",
+        ],
+    ),
     ("tests/tidy", &[]),
+    ("tests/client", &["model", "wire"]),
+    ("tests/kill", &["model", "test-client"]),
     ("tests/simulation", &["model", "wire", "partition", "controller", "shard", "coordinator", "streams", "runtime"]),
 ];
 

@@ -8,9 +8,8 @@ use std::{
 };
 
 use callboard_runtime::{
-    Actor, ActorRef, AskError, ChildSpec, Context, DeadLetterReason, DeadLetters, DownReason,
-    Event, Failure, Limits, Message, Options, Path, Placement, Restart, SendError, Signal,
-    Stopping, SupervisorSpec, System, testkit,
+    Actor, ActorRef, AskError, ChildSpec, Context, DeadLetterReason, DeadLetters, DownReason, Event, Failure, Limits,
+    Message, Options, Path, Placement, Restart, SendError, Signal, Stopping, SupervisorSpec, System, testkit,
 };
 use common::{Say, block_on, counter, millis, second};
 
@@ -70,10 +69,7 @@ fn waiting_senders_all_get_through_in_order() {
             Ok(())
         }
     }
-    let options = Options {
-        data_arbiters: 2,
-        ..Options::default()
-    };
+    let options = Options { data_arbiters: 2, ..Options::default() };
     let system = System::start("t", options, SupervisorSpec::pool("root")).expect("starts");
     let seen = Arc::new(Mutex::new(Vec::new()));
     let written = seen.clone();
@@ -128,10 +124,7 @@ fn a_dropped_waiter_does_not_hold_up_those_behind_it() {
 
 #[test]
 fn a_flooded_actor_does_not_starve_its_neighbour() {
-    let options = Options {
-        data_arbiters: 1,
-        ..Options::default()
-    };
+    let options = Options { data_arbiters: 1, ..Options::default() };
     let system = System::start("t", options, SupervisorSpec::pool("root")).expect("starts");
     block_on(async {
         let calm = start(&system, counter("calm").placement(Placement::Data(0))).await;
@@ -339,11 +332,7 @@ fn a_draining_actor_handles_what_is_queued_before_it_ends() {
 
 #[test]
 fn a_frozen_handler_is_reported_while_it_lasts() {
-    let options = Options {
-        data_arbiters: 1,
-        watchdog: Some(millis(100)),
-        ..Options::default()
-    };
+    let options = Options { data_arbiters: 1, watchdog: Some(millis(100)), ..Options::default() };
     let system = System::start("t", options, SupervisorSpec::pool("root")).expect("starts");
     block_on(async {
         let mut events = system.events();

@@ -8,8 +8,8 @@ use std::sync::{
 };
 
 use callboard_runtime::{
-    Actor, ActorState, AskError, Backoff, ChildSpec, Context, Event, Failure, Intensity, Message,
-    Options, Path, Placement, StartError, Strategy, SupervisorSpec, System, testkit,
+    Actor, ActorState, AskError, Backoff, ChildSpec, Context, Event, Failure, Intensity, Message, Options, Path,
+    Placement, StartError, Strategy, SupervisorSpec, System, testkit,
 };
 use common::{Counter, Say, block_on, counter, millis, second};
 
@@ -22,10 +22,7 @@ fn tree(child: ChildSpec) -> SupervisorSpec {
 
 #[test]
 fn a_panic_keeps_the_queue_and_the_address() {
-    let options = Options {
-        data_arbiters: 1,
-        ..Options::default()
-    };
+    let options = Options { data_arbiters: 1, ..Options::default() };
     let child = counter("c").placement(Placement::Data(0));
     let system = System::start("t", options, tree(child)).expect("starts");
     let path = Path::root("root/c");
@@ -73,10 +70,7 @@ fn an_error_fails_the_actor_like_a_panic() {
         let counter = system.resolve::<Say>(&Path::root("root/c")).expect("is there");
         counter.tell(Say::Fail).expect("has room");
         assert_eq!(counter.ask(second(), Say::Add).await, Ok(1));
-        let failure = system
-            .info(counter.path())
-            .and_then(|info| info.last_failure)
-            .expect("has failed");
+        let failure = system.info(counter.path()).and_then(|info| info.last_failure).expect("has failed");
         assert_eq!((failure.message, &*failure.reason), ("Fail", "told to"));
     })
     .expect("starts");
@@ -129,9 +123,7 @@ fn fragile(place: &'static str) -> ChildSpec {
     ChildSpec::worker("f", move |_| {
         let first = lives.fetch_add(1, SeqCst) == 0;
         assert!(!(first && place == "factory"), "in factory");
-        Ok(Fragile {
-            place: if first { place } else { "" },
-        })
+        Ok(Fragile { place: if first { place } else { "" } })
     })
 }
 
@@ -225,10 +217,7 @@ fn an_operator_can_restart_kill_and_inject_a_panic() {
             assert!(matches!(answer, Err(AskError::Unanswered { .. })), "{answer:?}");
         }
         assert_eq!(counter.ask(second(), Say::Add).await, Ok(1), "no poison by injection");
-        assert_eq!(
-            system.snapshot(&path).await,
-            Some(vec![("count", "1".to_owned())])
-        );
+        assert_eq!(system.snapshot(&path).await, Some(vec![("count", "1".to_owned())]));
         assert!(!system.kill(&Path::root("nobody")));
     })
     .expect("starts");
@@ -271,9 +260,7 @@ fn a_poison_message_is_refused_and_the_others_keep_flowing() {
 #[test]
 fn a_tree_that_cannot_start_says_why() {
     let broken = ChildSpec::worker("c", |_| -> Result<Counter, Failure> { Err("no disk".into()) });
-    let root = SupervisorSpec::new("root", Strategy::OneForOne)
-        .backoff(Backoff::none())
-        .child(broken);
+    let root = SupervisorSpec::new("root", Strategy::OneForOne).backoff(Backoff::none()).child(broken);
     match System::start("t", Options::default(), root) {
         Err(StartError::Failed { path, reason }) => {
             assert_eq!(path.as_str(), "root");

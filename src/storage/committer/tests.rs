@@ -6,9 +6,7 @@ use callboard_model::{BatchHeader, LogWrite, Offset, PartitionIndex, StateFamily
 
 use super::*;
 use crate::contract::{batch, topic};
-use crate::{
-    LogEntry, MaintenanceReport, MemoryStorage, NewLog, ReadSlice, RetentionClass, StateEntry, Usage,
-};
+use crate::{LogEntry, MaintenanceReport, MemoryStorage, NewLog, ReadSlice, RetentionClass, StateEntry, Usage};
 
 /// A journal in memory whose syncs are counted, held back, or fail.
 #[derive(Debug, Default)]

@@ -99,7 +99,11 @@ pub fn walk(seed: u64, steps: u64, reopen: Reopen<'_>) {
                 let wrong = logs[&log].end() + 1;
                 let refused = storage.apply(&[write(log, vec![LogWrite::Append(batch(wrong, 1, b"gap"))])]);
                 let expected = Offset(logs[&log].end());
-                assert_eq!(refused, [Err(StorageError::NotContiguous { log, expected, given: Offset(wrong) })], "{place}");
+                assert_eq!(
+                    refused,
+                    [Err(StorageError::NotContiguous { log, expected, given: Offset(wrong) })],
+                    "{place}"
+                );
             }
             _ => check(&*storage, log, &logs[&log], &mut dice, &place),
         }

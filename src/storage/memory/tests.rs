@@ -44,10 +44,7 @@ fn a_full_disk_refuses_appends_and_takes_the_rest() {
     let log = storage.create_log(topic(1), PartitionIndex(0), RetentionClass::UNBOUNDED).expect("creates");
     append(&storage, log, &[2]);
     storage.set_disk_full(true);
-    let group = [
-        write(log, vec![LogWrite::Append(batch(2, 1, b""))]),
-        write(log, vec![LogWrite::SetStart(Offset(1))]),
-    ];
+    let group = [write(log, vec![LogWrite::Append(batch(2, 1, b""))]), write(log, vec![LogWrite::SetStart(Offset(1))])];
     let results = storage.apply(&group);
     assert!(matches!(results[..], [Err(StorageError::DiskFull { .. }), Ok(())]));
     storage.set_disk_full(false);

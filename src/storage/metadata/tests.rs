@@ -51,11 +51,11 @@ fn a_missing_metadata_log_is_not_begun_anew() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("metadata");
     let error = MetadataStore::open(&path, Opening::MustExist).expect_err("nothing is there");
-    assert!(matches!(&error, StorageError::Damaged { file, .. } if file.ends_with("CURRENT")), "{error}");
+    assert!(matches!(&error, StorageError::MetadataDamaged { file, .. } if file.ends_with("CURRENT")), "{error}");
     drop(MetadataStore::open(&path, Opening::CreateIfMissing).expect("opens"));
     fs::remove_file(path.join("CURRENT")).expect("removes");
     let error = MetadataStore::open(&path, Opening::CreateIfMissing).expect_err("its other files are there");
-    assert!(matches!(&error, StorageError::Damaged { file, .. } if file.ends_with("CURRENT")), "{error}");
+    assert!(matches!(&error, StorageError::MetadataDamaged { file, .. } if file.ends_with("CURRENT")), "{error}");
 }
 
 #[test]
@@ -64,5 +64,35 @@ fn a_hole_in_the_records_is_damage() {
     let store = MetadataStore::open(folder.path(), Opening::CreateIfMissing).expect("opens");
     store.append(&[bytes("a"), bytes("b"), bytes("c")]).expect("appends");
     store.db.delete(record_key(2)).expect("deletes");
-    assert!(matches!(store.load(), Err(StorageError::Damaged { .. })));
+    assert!(matches!(store.load(), Err(StorageError::MetadataDamaged { .. })));
+}
+
+#[test]
+fn a_metadata_log_that_was_cut_short_is_a_loss_and_not_a_shorter_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = MetadataStore::open(folder.path(), Opening::CreateIfMissing).expect("opens");
+    for round in 0..20 {
+        store.append(&[bytes(&"x".repeat(100 + round))]).expect("appends");
+    }
+    drop(store);
+    let files = fs::read_dir(folder.path()).expect("there").flatten().map(|file| file.path());
+    let wal = files.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+    for wal in wal {
+        let len = fs::metadata(&wal).expect("there").len();
+        fs::File::options().write(true).open(&wal).and_then(|file| file.set_len(len / 2)).expect("cuts");
+    }
+    for _ in 0..2 {
+        let error = MetadataStore::open(folder.path(), Opening::MustExist).expect_err("records are missing");
+        assert!(matches!(error, StorageError::MetadataLoss { recovered: 1..20, floor: 20, .. }), "{error}");
+        assert!(!error.to_string().contains("accept_data_loss"), "metadata is never given up: {error}");
+    }
+}
+
+#[test]
+fn an_unreadable_metadata_floor_offers_no_loss() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(MetadataStore::open(folder.path(), Opening::CreateIfMissing).expect("opens"));
+    fs::write(folder.path().join("floor"), b"nonsense").expect("writes");
+    let error = MetadataStore::open(folder.path(), Opening::MustExist).expect_err("it is the only proof");
+    assert!(matches!(&error, StorageError::MetadataDamaged { file, .. } if file.ends_with("floor")), "{error}");
 }

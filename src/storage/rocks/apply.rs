@@ -36,6 +36,16 @@ struct Group<'a> {
     room: Option<Result<(), StorageError>>,
 }
 
+/// What goes wrong before anything is written concerns one log: its end cannot be read. Others go on.
+fn unstaged(log: LogId, error: StorageError) -> StorageError {
+    match error {
+        StorageError::Damaged { file, detail } => {
+            StorageError::Corrupt { log, offset: Offset::NONE, place: file.display().to_string().into(), detail }
+        }
+        other => other,
+    }
+}
+
 impl RocksStorage {
     pub(super) fn apply_group(&self, writes: &[JournalWrite]) -> Vec<Result<(), StorageError>> {
         let mut writer = self.writer();
@@ -54,7 +64,7 @@ impl RocksStorage {
         };
         let mut results = Vec::with_capacity(writes.len());
         for write in writes {
-            results.push(group.stage(write));
+            results.push(group.stage(write).map_err(|error| unstaged(write.log, error)));
         }
         if let Err(error) = group.finish() {
             results.iter_mut().filter(|result| result.is_ok()).for_each(|result| *result = Err(error.clone()));
@@ -164,7 +174,10 @@ impl Group<'_> {
         for change in &write.writes {
             match change {
                 LogWrite::Append(batch) => {
-                    debug_assert!(crate::memory::is_one_batch(batch), "a stored batch is whole and its header is its own");
+                    debug_assert!(
+                        crate::memory::is_one_batch(batch),
+                        "a stored batch is whole and its header is its own"
+                    );
                     if batch.header.base_offset != end {
                         let given = batch.header.base_offset;
                         return Err(StorageError::NotContiguous { log: write.log, expected: end, given });
@@ -290,7 +303,10 @@ fn truncate(
     for (at, range) in ranges.iter().enumerate().skip(from) {
         let limit = ranges.get(at + 1).map_or_else(|| log_limit(log), |next| batch_key(log, next.first));
         let first = batch_key(log, cut.max(range.first));
-        debug_assert!(handles.contains_key(&range.generation) || appending.is_some(), "handles were taken while planning");
+        debug_assert!(
+            handles.contains_key(&range.generation) || appending.is_some(),
+            "handles were taken while planning"
+        );
         if let Some(handle) = handles.get(&range.generation) {
             batch.delete_range_cf(handle, first, limit);
         }

@@ -90,8 +90,8 @@ impl Families {
         family.set_soft_pending_compaction_bytes_limit(0);
         family.set_hard_pending_compaction_bytes_limit(0);
         let mut table = self.table();
-        // Large blocks: reads are of neighbours, and the index of a terabyte must stay small.
-        table.set_block_size(32 << 10);
+        // Reads are of neighbours, and the index of a terabyte must stay small; but a seek reads a block of each file.
+        table.set_block_size(16 << 10);
         table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
         family.set_block_based_table_factory(&table);
         family

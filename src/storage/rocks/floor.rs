@@ -25,7 +25,7 @@ const SLOTS: u64 = 2;
 
 /// The floor's file, kept open.
 #[derive(Debug)]
-pub(super) struct Floor {
+pub(crate) struct Floor {
     file: File,
     path: PathBuf,
     written: Mutex<(u64, u64)>,
@@ -34,7 +34,7 @@ pub(super) struct Floor {
 
 impl Floor {
     /// Reads the floor; `None` if there never was one. An unreadable one is an error: it is the only proof.
-    pub(super) fn read(folder: &Path) -> Result<Option<u64>, StorageError> {
+    pub(crate) fn read(folder: &Path) -> Result<Option<u64>, StorageError> {
         let path = folder.join(FLOOR);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
@@ -51,7 +51,7 @@ impl Floor {
     }
 
     /// Opens the file and makes `sequence` the floor, synced.
-    pub(super) fn begin(folder: &Path, sequence: u64) -> Result<Self, StorageError> {
+    pub(crate) fn begin(folder: &Path, sequence: u64) -> Result<Self, StorageError> {
         let path = folder.join(FLOOR);
         let io = |error| StorageError::io("write", path.clone(), error);
         write_atomically(&path, &[record(sequence), record(sequence)].concat()).map_err(io)?;
@@ -60,7 +60,7 @@ impl Floor {
     }
 
     /// Raises the floor; the operating system has it afterwards.
-    pub(super) fn raise(&self, sequence: u64) -> Result<(), StorageError> {
+    pub(crate) fn raise(&self, sequence: u64) -> Result<(), StorageError> {
         let mut written = self.written.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if sequence <= written.0 {
             return Ok(());
@@ -74,7 +74,7 @@ impl Floor {
     }
 
     /// Syncs the file if it was raised since.
-    pub(super) fn sync(&self) -> Result<(), StorageError> {
+    pub(crate) fn sync(&self) -> Result<(), StorageError> {
         let sequence = self.written.lock().unwrap_or_else(std::sync::PoisonError::into_inner).0;
         if self.synced.load(Ordering::Relaxed) != sequence {
             self.file.sync_data().map_err(|error| StorageError::io("sync", self.path.clone(), error))?;

@@ -6,11 +6,12 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use callboard_model::{Offset, Timestamp};
-use rocksdb::WriteBatch;
+use rocksdb::{FlushOptions, WriteBatch};
 
 use super::catalogue::{Generation, Log, Range};
 use super::families::RANGES;
 use super::keys::{batch_key, generation_key, log_limit, read_batch_key};
+use super::read::seek_holding;
 use super::{RocksStorage, Writer};
 use crate::{MaintenanceReport, StorageError};
 
@@ -35,17 +36,24 @@ struct Counted {
 /// The logs that still have records in a generation.
 type Holders = BTreeMap<u32, Vec<Arc<Log>>>;
 
+/// The generations that were sealed, and *after that* who holds which. In this order nobody can come to hold a sealed
+/// one unseen: appends and evacuation go to open ones only, and what went there before is seen.
+struct Looked {
+    sealed: Vec<Arc<Generation>>,
+    holders: Holders,
+}
+
 impl RocksStorage {
     pub(super) fn maintain_once(&self, now: Timestamp) -> Result<MaintenanceReport, StorageError> {
         let mut upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         self.check_open()?;
         let mut report = MaintenanceReport::default();
         self.stamp(now)?;
-        let holders = self.holders()?;
-        self.seal_due(now, &holders, &mut report)?;
-        self.drop_dead(&holders, &mut report)?;
-        if self.evacuate_due(&mut upkeep, &holders, now, &mut report)? {
-            self.drop_dead(&self.holders()?, &mut report)?;
+        let looked = self.look()?;
+        self.seal_due(now, &looked.holders, &mut report)?;
+        self.drop_dead(&looked, &mut report)?;
+        if self.evacuate_due(&mut upkeep, &looked.holders, now, &mut report)? {
+            self.drop_dead(&self.look()?, &mut report)?;
         }
         upkeep.counted.retain(|seq, _| self.generations.get(*seq).is_some());
         self.floor.sync()?;
@@ -60,6 +68,21 @@ impl RocksStorage {
         files + memory.ok().flatten().unwrap_or(0)
     }
 
+    /// Bytes of a generation's files; `None` while it has something in memory only, which is then written out.
+    fn bytes_in_files(&self, generation: &Generation) -> Option<u64> {
+        let handle = self.generation_handle(generation.seq)?;
+        let number = |name| self.db.property_int_value_cf(&handle, name).ok().flatten().unwrap_or(0);
+        let waiting = number(rocksdb::properties::NUM_IMMUTABLE_MEM_TABLE);
+        if waiting + number(rocksdb::properties::NUM_ENTRIES_ACTIVE_MEM_TABLE) > 0 {
+            let mut flush = FlushOptions::default();
+            flush.set_wait(false);
+            // If it cannot begin now, the next look asks again.
+            let _ = self.db.flush_cf_opt(&handle, &flush);
+            return None;
+        }
+        Some(self.db.get_column_family_metadata_cf(&handle).size)
+    }
+
     /// Notes when a generation was first seen.
     fn stamp(&self, now: Timestamp) -> Result<(), StorageError> {
         let mut batch = WriteBatch::default();
@@ -68,6 +91,15 @@ impl RocksStorage {
             batch.put(generation_key(generation.seq), generation.entry().to_bytes());
         }
         if batch.is_empty() { Ok(()) } else { self.write("note a generation's age", batch) }
+    }
+
+    fn look(&self) -> Result<Looked, StorageError> {
+        let sealed = {
+            // Between groups: a group that appended to a generation before it was sealed has told its logs by then.
+            let _writer = self.writer();
+            self.generations.all().into_iter().filter(|generation| generation.sealed()).collect()
+        };
+        Ok(Looked { sealed, holders: self.holders()? })
     }
 
     /// Who has records in which generation. Looks for the end of a log only where that decides.
@@ -106,15 +138,12 @@ impl RocksStorage {
         Ok(())
     }
 
-    /// Drops sealed generations without holders. Nobody can come to hold a sealed one, so looking once is enough.
-    fn drop_dead(&self, holders: &Holders, report: &mut MaintenanceReport) -> Result<(), StorageError> {
-        let all = self.generations.all();
-        // Sealed since the holders were looked at: a log may have come in before that. Next time.
-        let dead: Vec<_> = all
-            .into_iter()
-            .filter(|generation| generation.sealed() && !report.sealed.contains(&generation.seq))
-            .filter(|generation| holders.get(&generation.seq).is_none_or(Vec::is_empty))
-            .collect();
+    /// Drops sealed generations without holders.
+    fn drop_dead(&self, looked: &Looked, report: &mut MaintenanceReport) -> Result<(), StorageError> {
+        let held = |generation: &Arc<Generation>| looked.holders.get(&generation.seq).is_some_and(|of| !of.is_empty());
+        let there = |generation: &Arc<Generation>| self.generations.get(generation.seq).is_some();
+        let dead: Vec<_> =
+            looked.sealed.iter().filter(|generation| !held(generation) && there(generation)).cloned().collect();
         if dead.is_empty() {
             return Ok(());
         }
@@ -124,9 +153,7 @@ impl RocksStorage {
         for generation in dead {
             let bytes = self.bytes_of(&generation);
             self.generations.remove(generation.seq);
-            self.db
-                .drop_cf(&generation.name)
-                .map_err(|error| StorageError::engine("drop generation", &error))?;
+            self.db.drop_cf(&generation.name).map_err(|error| StorageError::engine("drop generation", &error))?;
             report.dropped.push(generation.seq);
             report.dropped_bytes += bytes;
         }
@@ -203,8 +230,10 @@ impl RocksStorage {
         let counted = match before {
             Some(before) if !count_due => before,
             _ => {
-                let live = self.live_bytes(generation, held);
-                let low = live * 100 <= self.bytes_of(generation) * u64::from(self.options.evacuate_below_percent);
+                let percent = u64::from(self.options.evacuate_below_percent);
+                let low = self
+                    .bytes_in_files(generation)
+                    .is_some_and(|bytes| self.live_bytes(generation, held) * 100 <= bytes * percent);
                 let low_since = low.then(|| before.and_then(|before| before.low_since).unwrap_or(now));
                 Counted { at: now, low_since }
             }
@@ -268,10 +297,7 @@ impl RocksStorage {
         };
         let mut batch = WriteBatch::default();
         let (mut bytes, mut first, mut rest) = (0, None, None);
-        iterator.seek_for_prev(batch_key(log.id, view.start.max(ranges[at].first)));
-        if !iterator.valid() {
-            iterator.seek(batch_key(log.id, ranges[at].first));
-        }
+        seek_holding(&mut iterator, log.id, ranges[at], view.start);
         while let Some((key, value)) = iterator.item() {
             let offset = read_batch_key(key).map_or(Offset::ZERO, |(_, offset)| offset);
             if bytes >= max_bytes {

@@ -47,7 +47,11 @@ pub(super) fn open(folder: &Path, opening: Opening, options: &Options) -> Result
         kept: opened.kept,
     };
     if sequence < recovery.floor && !options.accept_data_loss {
-        return Err(StorageError::UncleanLoss { folder: folder.to_owned(), recovered: sequence, floor: recovery.floor });
+        return Err(StorageError::UncleanLoss {
+            folder: folder.to_owned(),
+            recovered: sequence,
+            floor: recovery.floor,
+        });
     }
     let lossy = options.accept_data_loss && (recovery.kept.is_some() || sequence < recovery.floor);
     let loaded = Loader { db: &opened.db, path: &path, lossy }.load()?;
@@ -195,6 +199,9 @@ impl Opener<'_> {
     }
 }
 
+/// A key and its value.
+type Pair = (Box<[u8]>, Box<[u8]>);
+
 struct Loaded {
     catalogue: Catalogue,
     generations: Generations,
@@ -262,14 +269,13 @@ impl Loader<'_> {
         }
     }
 
-    fn scan(&self, family: &str) -> impl Iterator<Item = Result<(Box<[u8]>, Box<[u8]>), StorageError>> {
+    fn scan(&self, family: &str) -> impl Iterator<Item = Result<Pair, StorageError>> {
         let handle = self.db.cf_handle(family).expect("fixed families are created on opening");
         let path = self.path;
         self.db.iterator_cf(&handle, IteratorMode::Start).map(move |item| item.map_err(|error| damage(path, &error)))
     }
 
     /// All generations, and for each class the newest if it still takes appends.
-    #[expect(clippy::type_complexity, reason = "two halves of one answer, taken apart at once")]
     fn generations(
         &self,
     ) -> Result<(Generations, HashMap<crate::RetentionClass, std::sync::Arc<Generation>>), StorageError> {
@@ -302,6 +308,7 @@ impl Loader<'_> {
 
     fn ranges(&self, generations: &Generations) -> Result<BTreeMap<LogId, Vec<Range>>, StorageError> {
         let mut ranges: BTreeMap<LogId, Vec<Range>> = BTreeMap::new();
+        let mut given_up = WriteBatch::default();
         for item in self.scan(RANGES) {
             let (key, value) = item?;
             let (Some((log, first)), Some(generation)) = (read_batch_key(&key), read_u32(&value)) else {
@@ -309,12 +316,18 @@ impl Loader<'_> {
             };
             if generations.get(generation).is_none() {
                 if self.lossy {
+                    let handle = self.db.cf_handle(RANGES).expect("fixed families are created on opening");
+                    given_up.delete_cf(&handle, &key);
                     continue;
                 }
                 let detail = format!("log {log} has records from {first} on in generation {generation}, which is gone");
                 return Err(StorageError::Damaged { file: self.path.to_owned(), detail: detail.into() });
             }
             ranges.entry(log).or_default().push(Range { first, generation });
+        }
+        if !given_up.is_empty() {
+            let written = self.db.write(given_up).and_then(|()| self.db.flush_wal(true));
+            written.map_err(|error| StorageError::engine("give up lost records", &error))?;
         }
         Ok(ranges)
     }

@@ -1,9 +1,11 @@
 //! Reading a log across its generations, every batch verified.
 
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
 use bytes::BytesMut;
 use callboard_model::{BatchHeader, Batches, LogId, Offset};
 use rocksdb::{DB, DBRawIteratorWithThreadMode, ReadOptions};
-use std::sync::Arc;
 
 use super::RocksStorage;
 use super::catalogue::{Log, Range, range_of};
@@ -15,6 +17,8 @@ use crate::{ReadSlice, StorageError};
 const ATTEMPTS: usize = 8;
 /// Bytes reserved for an answer before any of it was read.
 const RESERVE_MAX: usize = 1 << 20;
+/// Batches from this size on are read by their keys.
+const LARGE: usize = 64 << 10;
 /// Reads that want at least this much fetch ahead from the first block on.
 const READ_AHEAD: usize = 256 << 10;
 
@@ -23,12 +27,6 @@ pub(super) struct View {
     pub(super) start: Offset,
     pub(super) end: Offset,
     pub(super) ranges: Arc<[Range]>,
-}
-
-/// What a walk over batches does next.
-enum Walk {
-    On,
-    Enough,
 }
 
 impl RocksStorage {
@@ -77,8 +75,8 @@ impl RocksStorage {
             Some(next) => batch_key(log, next.first),
             None => log_limit(log),
         });
-        // The operating system caches what is read again; the block cache is for indexes.
-        options.fill_cache(false);
+        // Large reads pass by the cache, which is for indexes and for what is small.
+        options.fill_cache(read_ahead < READ_AHEAD);
         if read_ahead >= READ_AHEAD {
             options.set_readahead_size(READ_AHEAD);
         }
@@ -147,30 +145,32 @@ impl RocksStorage {
         Ok(ranges[0].first.min(offset))
     }
 
-    /// Visits batches in order, from the one that holds `from`. `None` if a generation left meanwhile.
+    /// Visits batches in order, from the one that holds `from`, as long as they are wanted by base offset and bytes;
+    /// only what is wanted is verified. `None` if a generation left meanwhile.
     fn walk(
         &self,
         log: LogId,
         view: &View,
         from: Offset,
         read_ahead: usize,
-        mut visit: impl FnMut(&BatchHeader, &[u8]) -> Walk,
+        mut wanted: impl FnMut(Offset, usize) -> bool,
+        mut visit: impl FnMut(&BatchHeader, &[u8]),
     ) -> Result<Option<()>, StorageError> {
         for at in range_of(&view.ranges, from)..view.ranges.len() {
             let range = view.ranges[at];
-            let Some(mut iterator) = self.range_iterator(log, &view.ranges, at, read_ahead) else { return Ok(None) };
-            // Never from the range's first offset on: below the start there may be much that is dead (rocksdb#5265).
-            iterator.seek_for_prev(batch_key(log, from));
-            if !iterator.valid() {
-                iterator.status().map_err(|error| self.unreadable(&error))?;
-                iterator.seek(batch_key(log, from.max(range.first)));
+            if !wanted(range.first, 0) && range.first > from {
+                return Ok(Some(()));
             }
+            let Some(mut iterator) = self.range_iterator(log, &view.ranges, at, read_ahead) else { return Ok(None) };
+            seek_holding(&mut iterator, log, range, from);
             while let Some((key, value)) = iterator.item() {
-                let header = self.checked(log, range, key, value)?;
-                if header.end_offset() > from
-                    && let Walk::Enough = visit(&header, value)
-                {
+                let base = read_batch_key(key).map_or(range.first, |(_, offset)| offset);
+                if !wanted(base, value.len()) {
                     return Ok(Some(()));
+                }
+                let header = self.checked(log, range, key, value)?;
+                if header.end_offset() > from {
+                    visit(&header, value);
                 }
                 iterator.next();
             }
@@ -197,18 +197,22 @@ impl RocksStorage {
             if from >= until {
                 return Ok(ReadSlice { bytes: bytes::Bytes::new(), next: from });
             }
-            let mut bytes = BytesMut::with_capacity(max_bytes.min(RESERVE_MAX));
-            let (mut next, mut met) = (from, false);
-            let walked = self.walk(id, &view, from, max_bytes, |header, batch| {
-                met = true;
-                let fits = bytes.len() + batch.len() <= max_bytes || (min_one && bytes.is_empty());
-                if header.base_offset >= until || !fits {
-                    return Walk::Enough;
-                }
-                bytes.extend_from_slice(batch);
-                next = header.end_offset();
-                if next >= until { Walk::Enough } else { Walk::On }
+            if let Some(slice) = self.read_large(id, &view, from, until, max_bytes, min_one)? {
+                return Ok(slice);
+            }
+            let bytes = RefCell::new(BytesMut::with_capacity(max_bytes.min(RESERVE_MAX)));
+            let (next, met) = (Cell::new(from), Cell::new(false));
+            let wanted = |base: Offset, len: usize| {
+                let held = bytes.borrow().len();
+                let fits = held + len <= max_bytes || (min_one && held == 0);
+                met.set(met.get() || len > 0);
+                base < until && next.get() < until && fits
+            };
+            let walked = self.walk(id, &view, from, max_bytes, wanted, |header, batch| {
+                bytes.borrow_mut().extend_from_slice(batch);
+                next.set(header.end_offset());
             })?;
+            let (bytes, next, met) = (bytes.into_inner(), next.get(), met.get());
             // Nothing where something must be: it was moved, truncated or dropped under the reader. Look again.
             if walked.is_none() || !met {
                 continue;
@@ -228,16 +232,53 @@ impl RocksStorage {
         })
     }
 
+    /// Reads batches of at least [`LARGE`] bytes one by one, each by its key; `None` if the one at `from` is no such
+    /// batch. An iterator positions itself in every file of a generation and loads a block of each, which for large
+    /// batches means reading many of them in vain.
+    fn read_large(
+        &self,
+        id: LogId,
+        view: &View,
+        from: Offset,
+        until: Offset,
+        max_bytes: usize,
+        min_one: bool,
+    ) -> Result<Option<ReadSlice>, StorageError> {
+        if max_bytes < LARGE && !min_one {
+            return Ok(None);
+        }
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
+        let (mut bytes, mut next, mut last) = (BytesMut::new(), from, 0);
+        while next < until && (bytes.is_empty() || bytes.len() + last <= max_bytes) {
+            let range = view.ranges.get(range_of(&view.ranges, next)).copied();
+            let Some((range, handle)) = range.and_then(|r| Some((r, self.generation_handle(r.generation)?))) else {
+                break;
+            };
+            let key = batch_key(id, next);
+            let value = self.db.get_pinned_cf_opt(&handle, key, &options).map_err(|error| self.unreadable(&error))?;
+            let Some(value) = value.filter(|value| value.len() >= LARGE) else { break };
+            let header = self.checked(id, range, &key, &value)?;
+            if bytes.len() + value.len() > max_bytes && !(min_one && bytes.is_empty()) {
+                break;
+            }
+            if bytes.is_empty() {
+                bytes.reserve(max_bytes.clamp(value.len(), RESERVE_MAX.max(value.len())));
+            }
+            bytes.extend_from_slice(&value);
+            last = value.len();
+            next = header.end_offset();
+        }
+        Ok((!bytes.is_empty()).then(|| ReadSlice { bytes: bytes.freeze(), next }))
+    }
+
     pub(super) fn read_headers(&self, id: LogId, from: Offset) -> Result<Vec<BatchHeader>, StorageError> {
         let log = self.catalogue.get(id)?;
         for _ in 0..ATTEMPTS {
             let view = self.view(&log)?;
             let from = from.max(view.start);
             let mut headers = Vec::new();
-            let walked = self.walk(id, &view, from, READ_AHEAD, |header, _| {
-                headers.push(*header);
-                Walk::On
-            })?;
+            let walked = self.walk(id, &view, from, READ_AHEAD, |_, _| true, |header, _| headers.push(*header))?;
             if walked.is_some() {
                 return Ok(headers);
             }
@@ -248,5 +289,23 @@ impl RocksStorage {
             place: "the journal".into(),
             detail: "a generation that holds its records is missing".into(),
         })
+    }
+}
+
+/// Puts an iterator on the batch of a range that holds `from`, or on the first one behind it.
+///
+/// Most reads begin at a batch's first offset: one forward seek. Only in the middle of a batch is its beginning looked
+/// for, backwards; going on from there would seek all files anew by itself, so that is done knowingly. Never from the
+/// range's first offset on: below the start there may be much that is dead (rocksdb#5265).
+pub(super) fn seek_holding(iterator: &mut DBRawIteratorWithThreadMode<'_, DB>, log: LogId, range: Range, from: Offset) {
+    let key = batch_key(log, from.max(range.first));
+    iterator.seek(key);
+    if from <= range.first || iterator.key() == Some(&key[..]) || iterator.status().is_err() {
+        return;
+    }
+    iterator.seek_for_prev(key);
+    match iterator.key().map(<[u8]>::to_vec) {
+        Some(before) => iterator.seek(before),
+        None => iterator.seek(key),
     }
 }

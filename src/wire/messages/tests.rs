@@ -50,3 +50,16 @@ fn errors_say_what_the_codec_says() {
     let error = decode_request(ApiKey::Metadata, 1, Bytes::from_static(b"\0\0")).expect_err("cut");
     assert!(error.to_string().starts_with("Metadata version 1: unexpected end of input"), "{error}");
 }
+
+#[test]
+fn the_table_agrees_with_kafka_s_schemas_on_flexible_versions() {
+    for key in ApiKey::ALL {
+        let schema = kafka_wire::API_DESCRIPTORS.iter().find(|api| api.api_key.value() == key.code()).expect("known");
+        for version in api::served_range(*key) {
+            let version_in_schema = Version::new(version);
+            assert!(schema.supported_versions.contains(version_in_schema), "{} {version}", key.name());
+            let flexible = schema.flexible_versions.is_some_and(|range| range.contains(version_in_schema));
+            assert_eq!(key.is_flexible(version), flexible, "{} {version}", key.name());
+        }
+    }
+}

@@ -15,11 +15,7 @@ pub fn millis(millis: u64) -> Duration {
 
 /// Runs a future on a runtime of its own, beside a system with threads.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime can be had")
-        .block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be had").block_on(future)
 }
 
 /// What a [`Counter`] can be told.

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use callboard_model::{LogWrite, StateFamily};
 
 use super::*;
-use callboard_model::Timestamp;
 use crate::contract::{batch, write};
+use callboard_model::Timestamp;
 
 const FOLDER: &str = "CALLBOARD_CRASH_FOLDER";
 const LOGS: i32 = 3;
@@ -28,8 +28,7 @@ pub(super) fn copy_of(folder: &Path) -> tempfile::TempDir {
 
 fn group(logs: &[LogId], round: i64) -> Vec<JournalWrite> {
     let append = |log: &LogId| {
-        let put =
-            LogWrite::Put { family: StateFamily::Producers, key: vec![0], value: round.to_be_bytes().to_vec() };
+        let put = LogWrite::Put { family: StateFamily::Producers, key: vec![0], value: round.to_be_bytes().to_vec() };
         write(*log, vec![LogWrite::Append(batch(round, 1, &[round as u8; 700])), put])
     };
     logs.iter().map(append).collect()

@@ -1,0 +1,182 @@
+//! Panics in every kind of actor under load: clients see at most what they try again by themselves, nothing acknowledged
+//! is lost or doubled, and in the end the tree is whole.
+//!
+//! `CALLBOARD_PANICS` says how often each kind is hit (1000 for the long form), `CALLBOARD_SEED` repeats a run's dice.
+
+mod churn;
+mod consumer;
+mod hits;
+mod nemesis;
+mod producer;
+#[path = "../scenario/rig.rs"]
+mod rig;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use callboard::runtime::{ActorState, System};
+use callboard_test_client::Client;
+
+use consumer::{Until, consume};
+use hits::Hits;
+use nemesis::Dice;
+use producer::{Ledger, Seen, bear, produce};
+use rig::{Rig, eventually};
+
+/// Topics under load and their partitions.
+const TOPICS: [(&str, i32); 3] = [("orders", 4), ("events", 3), ("audit", 1)];
+/// Hits of each kind when nothing else is said.
+const SHORT: u64 = 30;
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+/// Every actor but the connections, with its state.
+fn tree(system: &System) -> BTreeMap<String, ActorState> {
+    let lasting = |path: &str| !path.starts_with("node/gateway/connections/");
+    system.tree().into_iter().map(|a| (a.path.to_string(), a.state)).filter(|(path, _)| lasting(path)).collect()
+}
+
+/// The threads that put the node under load.
+struct Load {
+    seen: Arc<Seen>,
+    stop_writing: Arc<AtomicBool>,
+    stop_reading: Arc<AtomicBool>,
+    producers: Vec<JoinHandle<Result<Ledger, String>>>,
+    others: Vec<JoinHandle<Result<(), String>>>,
+}
+
+impl Load {
+    fn start(rig: &Rig, dice: &mut Dice) -> Self {
+        let (kafka, admin) = (rig.kafka(), rig.node().admin_address());
+        let mut load = Self {
+            seen: Arc::default(),
+            stop_writing: Arc::default(),
+            stop_reading: Arc::default(),
+            producers: Vec::new(),
+            others: Vec::new(),
+        };
+        for (topic, partitions) in TOPICS {
+            let (seen, stop, dice) = (load.seen.clone(), load.stop_writing.clone(), Dice(dice.below(usize::MAX) as u64));
+            load.producers.push(std::thread::spawn(move || produce(kafka, topic, partitions, &seen, &stop, dice)));
+            let (seen, stop) = (load.seen.clone(), load.stop_reading.clone());
+            load.others.push(std::thread::spawn(move || {
+                consume(kafka, topic, partitions, &seen, &Until::Told(&stop)).map(|_| ())
+            }));
+        }
+        let (seen, stop, dice) = (load.seen.clone(), load.stop_writing.clone(), Dice(dice.below(usize::MAX) as u64));
+        load.others.push(std::thread::spawn(move || churn::churn(kafka, &seen, &stop, dice)));
+        let (seen, stop) = (load.seen.clone(), load.stop_reading.clone());
+        load.others.push(std::thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                for path in ["/metrics", "/api/v1/actors", "/livez"] {
+                    match rig::get(admin, path) {
+                        Ok((200, _)) => seen.admin.fetch_add(1, Ordering::Relaxed),
+                        Ok((503, _)) | Err(_) => seen.admin_away.fetch_add(1, Ordering::Relaxed),
+                        Ok((status, body)) => return Err(format!("{path} answers {status}: {body}")),
+                    };
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            Ok(())
+        }));
+        load
+    }
+
+    /// The first thread that gave up, if any.
+    fn has_failed(&self) -> bool {
+        self.producers.iter().any(JoinHandle::is_finished) || self.others.iter().any(JoinHandle::is_finished)
+    }
+
+    /// Ends writing, then reading; gives the ledgers and what went wrong.
+    fn end(self) -> (Vec<Ledger>, Vec<String>) {
+        self.stop_writing.store(true, Ordering::Relaxed);
+        let mut faults = Vec::new();
+        let mut ledgers = Vec::new();
+        for thread in self.producers {
+            match thread.join().expect("a producer does not panic") {
+                Ok(ledger) => ledgers.push(ledger),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        self.stop_reading.store(true, Ordering::Relaxed);
+        for thread in self.others {
+            faults.extend(thread.join().expect("a client does not panic").err());
+        }
+        (ledgers, faults)
+    }
+}
+
+#[test]
+fn panics_in_every_kind_of_actor_cost_nothing_but_a_retry() {
+    let times = setting("CALLBOARD_PANICS", SHORT);
+    let seed = setting("CALLBOARD_SEED", std::process::id().into());
+    let mut dice = Dice(seed);
+    let mut rig = Rig::start();
+    let kafka = rig.kafka();
+    let mut client = Some(Client::connect(kafka, producer::CALL).expect("a connection"));
+    for (topic, partitions) in TOPICS {
+        client.as_mut().expect("connected").create_topic(topic, partitions, &[]).expect("a topic");
+    }
+    let whole = tree(rig.node().system());
+    assert_eq!(whole.len(), 13 + 8, "the test knows the tree: {whole:?}");
+
+    let (hits, listener) = Hits::listen(rig.node().system());
+    let load = Load::start(&rig, &mut dice);
+    let began = Instant::now();
+    let deadline = began + Duration::from_secs(30 + times * 6);
+    let tally = nemesis::rage(rig.node().system(), &hits, times, deadline, &mut dice, || load.has_failed());
+    let raged = began.elapsed();
+    let seen = load.seen.clone();
+    let (ledgers, mut faults) = load.end();
+    faults.extend(tally.faults);
+    hits.end();
+    listener.join().expect("the listener does not panic");
+
+    println!("seed {seed}, {raged:?}, longest away {:?} ({})", tally.longest.0, tally.longest.1);
+    for (kind, count) in &tally.hits {
+        println!("{count:6} x {kind}");
+    }
+    let n = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    println!(
+        "{} records acknowledged, {} consumed, {} topics churned; {} retriable errors, {} closed connections; \
+         admin answered {} times, was away {} times",
+        n(&seen.acknowledged), n(&seen.consumed), n(&seen.topics), n(&seen.retriable), n(&seen.closed),
+        n(&seen.admin), n(&seen.admin_away),
+    );
+    for other in hits.others() {
+        println!("{other}");
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(tally.hits.iter().all(|(_, count)| *count == times));
+
+    let back = eventually(rig::PATIENCE, || tree(rig.node().system()) == whole);
+    assert!(back, "the tree is whole again: {:#?}", tree(rig.node().system()));
+    assert!(whole.values().all(|state| *state == ActorState::Running), "{whole:?}");
+    serves(&rig, &ledgers, &seen);
+
+    // What was acknowledged is on disk, not only in some actor's memory.
+    rig.restart();
+    serves(&rig, &ledgers, &seen);
+    rig.stop();
+}
+
+/// Whether the node does all that it did before, and holds every acknowledged record once and in order.
+fn serves(rig: &Rig, ledgers: &[Ledger], seen: &Seen) {
+    for path in ["/metrics", "/api/v1/actors", "/livez", "/readyz"] {
+        let (status, body) = rig.get(path).expect("the admin port answers");
+        assert_eq!(status, 200, "{path}: {body}");
+    }
+    let kafka = rig.kafka();
+    for ((topic, partitions), ledger) in TOPICS.into_iter().zip(ledgers) {
+        let read = consume(kafka, topic, partitions, seen, &Until::Reached(ledger)).expect("every record, in order");
+        assert_eq!(&read, ledger, "{topic} holds what was acknowledged and nothing more");
+    }
+    let mut client = None;
+    churn::story(&mut client, kafka, "afterwards", 5, 0, seen).expect("topics are created, filled, read, deleted");
+    bear(&mut client, kafka, seen, rig::PATIENCE, |client| client.metadata(None)).expect("metadata");
+}

@@ -1,0 +1,3 @@
+//! Stories of one node in this process, told by a client on a socket.
+
+mod rig;
