@@ -18,7 +18,7 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::num::NonZeroUsize;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use callboard_controller::{Endpoint, Image, IncarnationId, StaticConfig};
@@ -90,6 +90,11 @@ impl Node {
         check_file_limit()?;
         let (storage, metadata, folder, cluster) = open(&settings)?;
         Parts { settings, storage, metadata, folder, cluster, kafka, admin }.assemble(version)
+    }
+
+    /// Whether a node could start with these settings, as far as that can be told without starting one.
+    pub fn check(settings: &Settings) -> Result<(), NodeError> {
+        crate::node_config::static_config(settings).map(|_| ())
     }
 
     /// Where Kafka clients connect.
@@ -208,18 +213,30 @@ fn tell_recovery(journal: &RocksStorage) {
             "data was lost and storage.accept_data_loss=true goes on with the rest; a copy of the damaged folder is kept"
         );
     } else if !found.created && !found.clean {
-        tracing::info!(recovered = found.sequence, synced_before = found.floor, cut = found.cut, "recovered after a crash");
+        tracing::info!(
+            recovered = found.sequence,
+            synced_before = found.floor,
+            cut = found.cut,
+            "recovered after a crash"
+        );
     }
 }
 
+/// An actor that has worked for this long starts at once again when it fails. Short, so that failures that have nothing
+/// to do with each other never add up to a pause that clients would feel.
+const HEALTHY_AFTER: Duration = Duration::from_millis(500);
+
 /// Actors that fail are rebuilt at once, then with growing pauses; a branch that cannot be kept alive escalates.
+///
+/// The pauses bound what one child that keeps failing costs to a restart every two seconds. The intensity is there for
+/// many failures at once: generous, as beyond it the whole node goes down, which helps nobody whose branch still works.
 fn patient(spec: SupervisorSpec) -> SupervisorSpec {
-    spec.intensity(Intensity { restarts: 20, period: Duration::from_secs(10) }).backoff(Backoff {
+    spec.intensity(Intensity { restarts: 200, period: Duration::from_secs(10) }).backoff(Backoff {
         min: Duration::from_millis(1),
         max: Duration::from_secs(2),
         factor: 2.0,
         jitter: 0.2,
-        reset_after: Duration::from_secs(2),
+        reset_after: HEALTHY_AFTER,
     })
 }
 
@@ -285,6 +302,7 @@ impl Parts {
             broker: paths.applier.clone(),
             incarnation: IncarnationId(uuid::Uuid::new_v4()),
             endpoints: vec![endpoint(&settings, kafka_address)],
+            life: Mutex::new(0),
         });
         let admin_context = Arc::new(AdminContext {
             system: OnceLock::new(),
@@ -380,13 +398,15 @@ impl Parts {
 
 /// A pool of many actors that fail independently of each other: what one does must not end the others.
 fn crowd(name: &str) -> SupervisorSpec {
-    SupervisorSpec::pool(name).intensity(Intensity { restarts: 2_000, period: Duration::from_secs(10) }).backoff(Backoff {
-        min: Duration::from_millis(1),
-        max: Duration::from_secs(5),
-        factor: 2.0,
-        jitter: 0.2,
-        reset_after: Duration::from_secs(2),
-    })
+    SupervisorSpec::pool(name).intensity(Intensity { restarts: 2_000, period: Duration::from_secs(10) }).backoff(
+        Backoff {
+            min: Duration::from_millis(1),
+            max: Duration::from_secs(5),
+            factor: 2.0,
+            jitter: 0.2,
+            reset_after: HEALTHY_AFTER,
+        },
+    )
 }
 
 /// Where the branches stand in the tree.
@@ -474,6 +494,7 @@ impl ServicesMaker {
             clock: self.clock,
             budget: Budget::new(kafka.in_flight_max_bytes.as_usize()),
             open: AtomicUsize::new(0),
+            accepted: AtomicU64::new(0),
             metrics: self.metrics.clone(),
         });
         Ok(Arc::clone(self.made.get_or_init(|| services)))

@@ -64,3 +64,19 @@ fn tell(event: &Event, metrics: &Metrics) {
         other => tracing::debug!(event = ?other, "the actor tree changed"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actors_are_counted_by_what_they_do() {
+        let class_of = |text| class(&Path::parse(text).expect("legal"));
+        assert_eq!(class_of("node"), "node");
+        assert_eq!(class_of("node/storage/keeper"), "keeper");
+        assert_eq!(class_of("node/broker"), "broker");
+        assert_eq!(class_of("node/broker/partitions"), "partitions");
+        assert_eq!(class_of("node/broker/partitions/orders-3"), "partition");
+        assert_eq!(class_of("node/gateway/connections/17"), "connection");
+    }
+}

@@ -45,7 +45,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, RunError> {
             serve(load(source)?.settings, false)
         }
         Command::Config(Config::Check(source)) => {
-            println!("{}", settings::check(&load(source)?).trim_end());
+            let loaded = load(source)?;
+            // What topics may have as defaults is the controller's to say.
+            Node::check(&loaded.settings)?;
+            println!("{}", settings::check(&loaded).trim_end());
             Ok(ExitCode::SUCCESS)
         }
         Command::Config(Config::Print(source)) => {

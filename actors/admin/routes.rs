@@ -1,7 +1,7 @@
 //! What each admin path answers.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use callboard_controller::StaticConfig;

@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use callboard_controller::{Delta, Image, StaticConfig};
+use callboard_controller::{Delta, Image, StaticConfig, TopicImage};
 use callboard_model::{BrokerId, LogId, PartitionIndex, TopicName};
 use callboard_runtime::{
-    Actor, ActorRef, ChildSpec, Context, Failure, Limits, Message, Path, Placement, Restart, StartError, SupervisorRef,
+    Actor, ActorRef, ChildSpec, Context, Failure, Limits, Message, Path, Placement, Restart, StartError, StopError,
+    SupervisorRef, System,
 };
 use callboard_storage::{NewLog, RetentionClass};
 
@@ -89,12 +90,8 @@ impl Broker {
         let Some((image, delta, initial)) = self.waiting.pop_front() else { return Ok(()) };
         let system = ctx.system().clone();
         let pool = system.supervisor(&self.context.pool).ok_or("the pool of partition leaders is not there")?;
-        let work = Work {
-            context: Arc::clone(&self.context),
-            pool,
-            before: self.context.published.borrow().clone(),
-            resolve: Box::new(move |path| system.resolve::<PartitionMessage>(path)),
-        };
+        let work =
+            Work { context: Arc::clone(&self.context), pool, before: self.context.published.borrow().clone(), system };
         self.busy = true;
         ctx.pipe(async move { BrokerMessage::Applied(work.apply(image, &delta, initial).await.map(Box::new)) });
         Ok(())
@@ -158,7 +155,7 @@ struct Work {
     context: Arc<BrokerContext>,
     pool: SupervisorRef,
     before: Published,
-    resolve: Box<dyn Fn(&Path) -> Option<ActorRef<PartitionMessage>>>,
+    system: System,
 }
 
 impl Work {
@@ -167,6 +164,7 @@ impl Work {
         let mut orphans = Vec::new();
         if initial {
             orphans = self.leftovers(&image, &mut plan);
+            self.end_strangers(&image).await?;
         }
         let mut published = Published { index: image.applied(), routes: self.before.routes.clone(), image };
         self.end(&plan, orphans, &mut published).await?;
@@ -186,12 +184,34 @@ impl Work {
         storage.logs().iter().filter(|log| image.topic_by_id(log.topic).is_none()).map(|log| log.log).collect()
     }
 
+    /// After a crash: leaders that an earlier incarnation started and never published, of topics that ended since.
+    async fn end_strangers(&self, image: &Image) -> Result<(), String> {
+        let names =
+            |topic: &TopicImage| topic.partitions().map(|(p, _)| child_name(&topic.name, p)).collect::<Vec<_>>();
+        let known: BTreeSet<String> = image.topics().flat_map(|topic| names(topic)).collect();
+        for actor in self.system.tree() {
+            let is_leader = actor.path.parent().as_ref() == Some(&self.context.pool);
+            if is_leader && !known.contains(actor.path.name()) {
+                self.stop(actor.path.name()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops a leader; it may have gone before, with its pool or by an order that a crash left unrecorded.
+    async fn stop(&self, leader: &str) -> Result<(), String> {
+        match self.pool.stop_child(leader).await {
+            Ok(()) | Err(StopError::Unknown { .. }) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     async fn end(&self, plan: &Plan, mut logs: Vec<LogId>, published: &mut Published) -> Result<(), String> {
         for (id, name) in &plan.end {
             let Some(route) = published.routes.get(name).filter(|route| route.id == *id) else { continue };
             for (partition, leader) in route.leaders.iter().enumerate() {
                 let Some(leader) = leader else { continue };
-                self.pool.stop_child(&child_name(name, PartitionIndex(partition as i32))).await.map_err(|e| e.to_string())?;
+                self.stop(&child_name(name, PartitionIndex(partition as i32))).await?;
                 logs.push(leader.log);
             }
             published.routes = published.routes.remove(name);
@@ -226,7 +246,9 @@ impl Work {
             {
                 let route = Arc::make_mut(&mut route);
                 route.leaders.resize(usize::try_from(count).unwrap_or(0), None);
-                if let Some(place) = usize::try_from(begin.log.partition.0).ok().and_then(|at| route.leaders.get_mut(at)) {
+                if let Some(place) =
+                    usize::try_from(begin.log.partition.0).ok().and_then(|at| route.leaders.get_mut(at))
+                {
                     *place = Some(LeaderRoute { log, leader });
                 }
             }
@@ -245,11 +267,20 @@ impl Work {
             .limits(LEADER_MAILBOX)
             .stop_timeout(LEADER_STOP)
             .placement(Placement::Data(log.0 as usize % self.context.arbiters.max(1)));
-        match self.pool.start_child(spec).await {
+        let path = self.context.pool.join(&name);
+        let started = match self.pool.start_child(spec.clone()).await {
+            // An earlier incarnation started it. If it leads another log, its topic was deleted and created again since.
+            Err(StartError::Exists { .. }) if !self.context.leaders.directory.leads(log, &path) => {
+                self.stop(&name).await?;
+                self.pool.start_child(spec).await
+            }
+            started => started,
+        };
+        match started {
             Ok(_) | Err(StartError::Exists { .. }) => {}
             Err(error) => return Err(error.to_string()),
         }
-        (self.resolve)(&self.context.pool.join(&name)).ok_or_else(|| format!("leader {name} is not there after its start"))
+        self.system.resolve(&path).ok_or_else(|| format!("leader {name} is not there after its start"))
     }
 
     async fn configure(&self, plan: &Plan, published: &Published) -> Result<(), String> {
@@ -264,9 +295,11 @@ impl Work {
             return Ok(());
         }
         let storage = Arc::clone(&self.context.leaders.storage);
-        let setting = self.context.leaders.pool.run(move || {
-            classes.into_iter().try_for_each(|(log, class)| storage.set_class(log, class))
-        });
+        let setting = self
+            .context
+            .leaders
+            .pool
+            .run(move || classes.into_iter().try_for_each(|(log, class)| storage.set_class(log, class)));
         setting.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
     }
 }

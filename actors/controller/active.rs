@@ -1,15 +1,16 @@
 //! The actor that decides: takes commands in groups, writes their records with one sync, then tells broker and askers.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use callboard_controller::{
     Controller, Delta, Endpoint, Image, IncarnationId, Intent, Outcome, ProducerIdBlock, Record, Registration,
     StaticConfig, decode_all, encode_all,
 };
 use callboard_model::{BrokerId, ProducerId, TopicId};
 use callboard_runtime::{Actor, Context, Failure, Path};
-use callboard_storage::MetadataLog;
+use callboard_storage::{LoadedMetadata, MetadataLog, StorageError};
 
 use super::message::{Answer, Committed, ControllerError, ControllerMessage};
 use crate::broker::BrokerMessage;
@@ -39,6 +40,24 @@ pub(crate) struct ControllerContext {
     pub incarnation: IncarnationId,
     /// Where clients reach this node.
     pub endpoints: Vec<Endpoint>,
+    /// Counts the controller's lives; only the latest may write.
+    pub life: Mutex<u64>,
+}
+
+impl ControllerContext {
+    /// Begins a life and reads the log. An append that an earlier life has under way is waited for and read; what that
+    /// life would append later is not appended: it was decided on a state that is no longer the log's.
+    fn begin(&self) -> Result<(u64, LoadedMetadata), StorageError> {
+        let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
+        *life += 1;
+        Ok((*life, self.log.load()?))
+    }
+
+    /// Appends what life `life` has decided; `None` if a later one has begun.
+    fn append(&self, life: u64, entries: &[Bytes]) -> Option<Result<u64, StorageError>> {
+        let latest = self.life.lock().unwrap_or_else(PoisonError::into_inner);
+        (*latest == life).then(|| self.log.append(entries))
+    }
 }
 
 /// What was decided and is being written down.
@@ -52,6 +71,8 @@ struct Pending {
 /// The controller's actor.
 pub(crate) struct ActiveController {
     context: Arc<ControllerContext>,
+    /// Which of the controller's lives this is.
+    life: u64,
     controller: Controller,
     queue: VecDeque<ControllerMessage>,
     pending: Option<Pending>,
@@ -64,7 +85,7 @@ pub(crate) struct ActiveController {
 /// Collects the decisions of one group.
 struct Group {
     controller: Controller,
-    entries: Vec<bytes::Bytes>,
+    entries: Vec<Bytes>,
     steps: Vec<(Image, Delta)>,
     replies: Vec<Box<dyn FnOnce() + Send>>,
 }
@@ -95,7 +116,7 @@ fn intent(validate_only: bool) -> Intent {
 impl ActiveController {
     /// Rebuilds the metadata from its log. Blocking, but only as long as the log since the last snapshot is.
     pub(crate) fn new(context: Arc<ControllerContext>) -> Result<Self, Failure> {
-        let loaded = context.log.load()?;
+        let (life, loaded) = context.begin()?;
         let (snapshot, image) = match &loaded.snapshot {
             Some((index, bytes)) => (*index, Image::from_bytes(bytes)?),
             None => (0, Image::default()),
@@ -104,7 +125,16 @@ impl ActiveController {
         for (index, entry) in &loaded.records {
             controller.apply(*index, &decode_all(entry)?)?;
         }
-        Ok(Self { context, controller, queue: VecDeque::new(), pending: None, ids: None, snapshot, snapshotting: false })
+        Ok(Self {
+            context,
+            life,
+            controller,
+            queue: VecDeque::new(),
+            pending: None,
+            ids: None,
+            snapshot,
+            snapshotting: false,
+        })
     }
 
     /// Registers this run of the node: whatever it led before, it leads in a new epoch. Blocking; runs once per start,
@@ -117,7 +147,8 @@ impl ActiveController {
             rack: None,
         });
         if !outcome.records.is_empty() {
-            let index = self.context.log.append(&[encode_all(&outcome.records)])?;
+            let appended = self.context.append(self.life, &[encode_all(&outcome.records)]);
+            let index = appended.ok_or("a later life of the controller writes the log")??;
             self.controller.apply(index, &outcome.records)?;
         }
         Ok(())
@@ -141,12 +172,8 @@ impl ActiveController {
         if self.pending.is_some() || self.queue.is_empty() {
             return Ok(());
         }
-        let mut group = Group {
-            controller: self.controller.clone(),
-            entries: Vec::new(),
-            steps: Vec::new(),
-            replies: Vec::new(),
-        };
+        let mut group =
+            Group { controller: self.controller.clone(), entries: Vec::new(), steps: Vec::new(), replies: Vec::new() };
         for _ in 0..GROUP_MAX {
             let Some(message) = self.queue.pop_front() else { break };
             self.decide(message, &mut group)?;
@@ -156,13 +183,14 @@ impl ActiveController {
             return self.round(ctx);
         }
         let last = group.controller.image().applied();
-        self.pending =
-            Some(Pending { controller: group.controller, steps: group.steps, replies: group.replies, last });
-        let (log, entries) = (Arc::clone(&self.context.log), group.entries);
-        let appending = self.context.pool.run(move || log.append(&entries));
+        self.pending = Some(Pending { controller: group.controller, steps: group.steps, replies: group.replies, last });
+        let (context, life, entries) = (Arc::clone(&self.context), self.life, group.entries);
+        let appending = self.context.pool.run(move || context.append(life, &entries));
         ctx.pipe(async move {
             match appending.await {
-                Ok(result) => ControllerMessage::Appended(result),
+                Ok(Some(result)) => ControllerMessage::Appended(result),
+                // Nobody hears it: this life is over.
+                Ok(None) => ControllerMessage::Lost("a later life of the controller writes the log".to_owned()),
                 Err(error) => ControllerMessage::Lost(error.to_string()),
             }
         });

@@ -193,7 +193,8 @@ impl Connection {
             && let Some((frame, _)) = self.backlog.front()
         {
             let hot = matches!(RequestHeader::peek_api(frame), Some(ApiKey::Produce | ApiKey::Fetch));
-            if !hot && !(self.slots.is_empty() && self.silent.is_empty()) {
+            let alone = self.slots.is_empty() && self.silent.is_empty();
+            if !hot && !alone {
                 break;
             }
             let Some((frame, share)) = self.backlog.pop_front() else { break };
@@ -213,7 +214,7 @@ impl Connection {
             let api = header.api().map_or(format!("api key {}", header.api_key), |api| api.name().to_owned());
             return Err(Close::Version { api, version: header.version });
         };
-                let number = self.first + self.slots.len() as u64;
+        let number = self.first + self.slots.len() as u64;
         match api {
             ApiKey::Produce => self.produce(&header, body, share, ctx),
             ApiKey::Fetch => {

@@ -172,6 +172,108 @@ fn fitting(batches: &[Bytes], left: usize, first: bool) -> usize {
 mod tests {
     use super::*;
 
+    type Join = FetchJoin<&'static str>;
+
+    fn fetched(high_watermark: i64, data: FetchData) -> Fetched {
+        Fetched {
+            high_watermark: Offset(high_watermark),
+            last_stable: Offset(high_watermark),
+            log_start: Offset(0),
+            aborted: Vec::new(),
+            diverging: None,
+            data,
+        }
+    }
+
+    fn memory(sizes: &[usize]) -> FetchData {
+        FetchData::Memory(sizes.iter().map(|size| Bytes::from(vec![0; *size])).collect())
+    }
+
+    fn disk(max_bytes: usize) -> FetchData {
+        FetchData::Disk { from: Offset(5), until: Offset(9), max_bytes, min_one: true }
+    }
+
+    fn sizes(answer: &Option<Result<Fetched, &'static str>>) -> Vec<usize> {
+        match answer {
+            Some(Ok(Fetched { data: FetchData::Memory(batches), .. })) => batches.iter().map(Bytes::len).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_answer_waits_for_every_partition_and_not_for_enough_bytes_alone() {
+        let mut join = Join::new(2, 1, true);
+        assert_eq!(join.fill(1, Ok(fetched(10, memory(&[100])))), Next::Wait);
+        assert_eq!(join.fill(0, Ok(fetched(3, FetchData::Empty))), Next::Finish);
+    }
+
+    #[test]
+    fn too_few_bytes_watch_every_partition_beyond_what_it_has() {
+        let mut join = Join::new(2, 50, true);
+        join.fill(0, Ok(fetched(7, FetchData::Empty)));
+        assert_eq!(join.fill(1, Ok(fetched(10, memory(&[20])))), Next::Watch(vec![(0, Offset(7)), (1, Offset(10))]));
+        // Still too few: only the partition that told is watched again, from where it is now.
+        assert_eq!(join.fill(1, Ok(fetched(12, memory(&[40])))), Next::Watch(vec![(1, Offset(12))]));
+        assert_eq!(join.fill(0, Ok(fetched(8, memory(&[10])))), Next::Finish);
+    }
+
+    #[test]
+    fn errors_and_old_data_end_the_waiting() {
+        let mut join = Join::new(2, 1_000, true);
+        join.fill(0, Ok(fetched(7, FetchData::Empty)));
+        assert_eq!(join.fill(1, Err("refused")), Next::Finish);
+        let mut join = Join::new(1, 1_000, true);
+        assert_eq!(join.fill(0, Ok(fetched(7, disk(1_000)))), Next::Finish);
+    }
+
+    #[test]
+    fn who_does_not_wait_is_answered_with_what_is_there() {
+        let mut join = Join::new(1, 1_000, false);
+        assert_eq!(join.fill(0, Ok(fetched(7, FetchData::Empty))), Next::Finish);
+    }
+
+    #[test]
+    fn bytes_are_divided_in_the_order_of_the_request_and_the_first_batch_always_fits() {
+        let mut join = Join::new(3, 1, true);
+        join.fill(2, Ok(fetched(9, memory(&[10]))));
+        join.fill(1, Ok(fetched(9, memory(&[10, 10]))));
+        join.fill(0, Ok(fetched(9, memory(&[70, 70]))));
+        let (answers, reads) = join.finish(60, 1_000);
+        assert_eq!(answers.iter().map(sizes).collect::<Vec<_>>(), vec![vec![70], vec![], vec![]]);
+        assert!(reads.is_empty());
+        let mut join = Join::new(2, 1, true);
+        join.fill(0, Ok(fetched(9, memory(&[20, 20, 20]))));
+        join.fill(1, Ok(fetched(9, memory(&[5, 5]))));
+        let (answers, _) = join.finish(46, 1_000);
+        assert_eq!(answers.iter().map(sizes).collect::<Vec<_>>(), vec![vec![20, 20], vec![5]]);
+    }
+
+    #[test]
+    fn reads_from_storage_share_the_limit_and_only_the_first_may_exceed_it() {
+        let mut join = Join::new(3, 1, true);
+        for index in 0..3 {
+            join.fill(index, Ok(fetched(9, disk(100))));
+        }
+        let (_, reads) = join.finish(1_000, 150);
+        let planned: Vec<_> = reads.iter().map(|read| (read.index, read.max_bytes, read.min_one)).collect();
+        assert_eq!(planned, vec![(0, 100, true), (1, 50, false)]);
+    }
+
+    #[test]
+    fn a_partition_that_never_answered_is_told_apart() {
+        let mut join = Join::new(2, 1, true);
+        join.fill(1, Ok(fetched(9, memory(&[1]))));
+        let (answers, _) = join.finish(100, 100);
+        assert_eq!(answers[0], None);
+    }
+
+    #[test]
+    fn an_answer_for_a_partition_that_was_not_asked_changes_nothing() {
+        let mut join = Join::new(1, 1, true);
+        assert_eq!(join.fill(7, Err("stray")), Next::Wait);
+        assert_eq!(join.fill(0, Ok(fetched(9, memory(&[1])))), Next::Finish);
+    }
+
     #[test]
     fn a_request_without_partitions_is_answered_at_once() {
         for may_wait in [false, true] {

@@ -55,7 +55,7 @@ pub(super) struct Fetching {
     /// For each topic its name and how many partitions follow.
     topics: Vec<(StrBytes, usize)>,
     places: Vec<Place>,
-    join: Option<FetchJoin<PartitionFetched>>,
+    join: Option<FetchJoin<Box<PartitionFetched>>>,
     /// Divided answers that wait for what is read from storage.
     divided: Vec<PartitionFetched>,
 }
@@ -138,9 +138,9 @@ impl Fetching {
         index: u32,
         beyond: Option<Offset>,
         myself: &ActorRef<ConnectionMessage>,
-    ) -> Result<(), PartitionFetched> {
+    ) -> Result<(), Box<PartitionFetched>> {
         let Place { partition, route, refusal } = &self.places[index as usize];
-        let Some(route) = route else { return Err(PartitionFetched::refused(partition.index, *refusal)) };
+        let Some(route) = route else { return Err(Box::new(PartitionFetched::refused(partition.index, *refusal))) };
         let message = PartitionMessage::Fetch(Fetch {
             slot: FetchSlot::new(myself.clone(), self.number, index, self.connection),
             offset: partition.offset,
@@ -154,7 +154,7 @@ impl Fetching {
             if let PartitionMessage::Fetch(fetch) = error.into_message() {
                 fetch.slot.forget();
             }
-            PartitionFetched::refused(partition.index, ErrorCode::NotLeaderOrFollower)
+            Box::new(PartitionFetched::refused(partition.index, ErrorCode::NotLeaderOrFollower))
         })
     }
 
@@ -168,7 +168,7 @@ impl Fetching {
     ) -> Next {
         let Some(join) = &mut self.join else { return Next::Wait };
         let Some(place) = self.places.get(index as usize) else { return Next::Wait };
-        let next = join.fill(index, result.map_err(|error| refused(place.partition.index, &error)));
+        let next = join.fill(index, result.map_err(|error| Box::new(refused(place.partition.index, &error))));
         self.follow(next, myself, services)
     }
 
@@ -209,7 +209,7 @@ impl Fetching {
             .zip(&self.places)
             .map(|(answer, place)| match answer {
                 Some(Ok(fetched)) => row(place.partition.index, fetched, self.isolation),
-                Some(Err(refusal)) => refusal,
+                Some(Err(refusal)) => *refusal,
                 None => PartitionFetched::refused(place.partition.index, ErrorCode::NotLeaderOrFollower),
             })
             .collect();

@@ -14,6 +14,9 @@ use super::services::Services;
 
 /// Requests and answers that may wait in a connection's mailbox. The bytes are bounded by the budgets.
 const MAILBOX: Limits = Limits { messages: 4096, bytes: usize::MAX };
+/// How long a connection may take over its last answers when it is stopped. What takes longer waits for a part of the
+/// node that may be down itself, and would hold up its restart.
+const STOP: Duration = Duration::from_secs(1);
 /// Pause after a failed accept (mostly: no file handle left), so that it does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -67,7 +70,6 @@ impl Actor for Listener {
 }
 
 async fn accept(listener: TcpListener, connections: SupervisorRef, services: Arc<Services>) {
-    let mut number: u64 = 0;
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -82,19 +84,15 @@ async fn accept(listener: TcpListener, connections: SupervisorRef, services: Arc
             tracing::warn!(max = services.config.connections_max, "a client was refused: too many connections");
             continue;
         }
-        number += 1;
+        // A listener that starts anew must not give out the numbers of connections that are still there.
+        let number = services.accepted.fetch_add(1, Ordering::Relaxed) + 1;
         if let Err(error) = admit(stream, number, &connections, &services) {
             tracing::debug!(%error, "a client left before it was served");
         }
     }
 }
 
-fn admit(
-    stream: TcpStream,
-    number: u64,
-    connections: &SupervisorRef,
-    services: &Arc<Services>,
-) -> std::io::Result<()> {
+fn admit(stream: TcpStream, number: u64, connections: &SupervisorRef, services: &Arc<Services>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     // The socket moves to the arbiter of its actor.
     let socket = Mutex::new(Some(stream.into_std()?));
@@ -106,6 +104,7 @@ fn admit(
     })
     .restart(Restart::Temporary)
     .limits(MAILBOX)
+    .stop_timeout(STOP)
     .placement(Placement::Any);
     connections.start_child_and_forget(spec);
     Ok(())

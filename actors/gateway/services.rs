@@ -1,7 +1,7 @@
 //! What every connection works with.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use callboard_controller::StaticConfig;
@@ -61,6 +61,8 @@ pub(crate) struct Services {
     pub budget: Budget,
     /// Connections open now.
     pub open: AtomicUsize,
+    /// Connections accepted so far: the number of the newest.
+    pub accepted: AtomicU64,
     /// Counters.
     pub metrics: Metrics,
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use callboard_model::{
-    CheckedBatch, Compression, Durability, JournalWrite, LeaderEpoch, LogConfig, LogId, PartitionIndex, StateFamily, Tick, TopicId,
-    TopicName, TopicPartition,
+    CheckedBatch, Compression, Durability, JournalWrite, LeaderEpoch, LogConfig, LogId, PartitionIndex, StateFamily,
+    Tick, TopicId, TopicName, TopicPartition,
 };
 use callboard_partition::{
     self as machine, Effect, Leader, ListAnswer, Now, PartitionLimits, Recovered, WriteError, needs_records,
@@ -320,12 +320,8 @@ impl PartitionLeader {
         ctx: &mut Context<Self>,
     ) {
         let State::Leading(leader) = &self.state else { return };
-        let search = |from, until| Search {
-            storage: Arc::clone(&self.shared.storage),
-            log: self.identity.log,
-            from,
-            until,
-        };
+        let search =
+            |from, until| Search { storage: Arc::clone(&self.shared.storage), log: self.identity.log, from, until };
         let found = match leader.list_offset(query) {
             Ok(ListAnswer::Found { offset, timestamp, leader_epoch }) => Ok(Found { offset, timestamp, leader_epoch }),
             Ok(ListAnswer::NotFound) => Ok(Found::NOTHING),
@@ -364,9 +360,10 @@ impl PartitionLeader {
         if let Some(query) = query {
             let (storage, log) = (Arc::clone(&self.shared.storage), self.identity.log);
             let partition = self.name();
-            let reading = self.shared.pool.run(move || {
-                storage.state_range(log, StateFamily::Index, &query.from_key, RETENTION_ENTRIES)
-            });
+            let reading = self
+                .shared
+                .pool
+                .run(move || storage.state_range(log, StateFamily::Index, &query.from_key, RETENTION_ENTRIES));
             ctx.pipe(async move {
                 let entries = match reading.await {
                     Ok(Ok(entries)) => entries,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use callboard_model::{ErrorCode, LeaderEpoch, LogId, Offset, StateFamily, Timestamp};
-use callboard_partition::{Slice, ListError};
+use callboard_partition::{ListError, Slice};
 use callboard_storage::{Storage, StorageError};
 use callboard_wire::lookup::{self, LookupError as RecordLookupError};
 
@@ -25,7 +25,8 @@ pub(crate) struct Found {
 
 impl Found {
     /// No record answers the question.
-    pub(crate) const NOTHING: Self = Self { offset: Offset::NONE, timestamp: Timestamp::NONE, leader_epoch: LeaderEpoch::NONE };
+    pub(crate) const NOTHING: Self =
+        Self { offset: Offset::NONE, timestamp: Timestamp::NONE, leader_epoch: LeaderEpoch::NONE };
 }
 
 /// Why an offset could not be found.
@@ -96,7 +97,7 @@ impl Search {
         let mut behind = self.from;
         self.entries(|entry| {
             if best.as_ref().is_none_or(|b| entry.max.timestamp > b.max.timestamp) {
-                best = Some(entry.clone());
+                best = Some(*entry);
             }
             behind = behind.max(entry.end);
             true

@@ -2,8 +2,8 @@
 
 use callboard_model::{CheckedBatch, LeaderEpoch, LogConfig, Offset, Tick};
 use callboard_partition::{
-    Acks, DeleteError, EpochError, FetchError, Fetched, Isolation, LeaderSnapshot, ListOffset, ProduceError,
-    Produced, Recovered, Wait, Watermarks,
+    Acks, DeleteError, EpochError, FetchError, Fetched, Isolation, LeaderSnapshot, ListOffset, ProduceError, Produced,
+    Recovered, Wait, Watermarks,
 };
 use callboard_runtime::{ActorRef, Message, Reply};
 use callboard_storage::CommitError;

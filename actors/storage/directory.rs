@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use callboard_model::LogId;
-use callboard_runtime::ActorRef;
+use callboard_runtime::{ActorRef, Path};
 use callboard_storage::{CommitSink, Done};
 
 use crate::partition::PartitionMessage;
@@ -26,6 +26,11 @@ impl LeaderDirectory {
     /// A leader starts; an earlier one of the same log is forgotten.
     pub(crate) fn enter(&self, log: LogId, leader: ActorRef<PartitionMessage>) {
         self.lock().insert(log, leader);
+    }
+
+    /// Whether the leader at a path leads this log.
+    pub(crate) fn leads(&self, log: LogId, path: &Path) -> bool {
+        self.lock().get(&log).is_some_and(|leader| leader.path() == path)
     }
 
     /// A leader has stopped.

@@ -172,6 +172,9 @@ impl Client {
     pub fn init_producer_id(&mut self) -> Result<ProducerIdentity, ClientError> {
         let api = ApiKey::InitProducerId;
         let mut request = InitProducerIdRequest::default();
+        // The codec's default is the empty id, which no broker takes.
+        request.transactional_id = None;
+        request.transactional_id = None; // By default it is empty, which is illegal.
         request.transaction_timeout_ms = 60_000;
         let Response::InitProducerId(answer) = self.call_newest(&Request::InitProducerId(request))? else {
             return Err(incomplete(api, "its own kind of answer"));
@@ -193,6 +196,7 @@ impl Client {
     pub fn send_produce(&mut self, acks: Acks, batches: &[PartitionBatch<'_>]) -> Result<(), ClientError> {
         let key = ApiKey::Produce;
         let mut request = ProduceRequest::default();
+        request.transactional_id = None;
         request.acks = acks as i16;
         request.timeout_ms = millis(self.connection.deadline());
         for batch in batches {

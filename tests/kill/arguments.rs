@@ -78,3 +78,28 @@ fn number(name: &str, value: &OsString) -> Result<u64, ArgumentError> {
 fn fresh_seed() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |passed| passed.as_micros() as u64 % 1_000_000_007)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Arguments, ArgumentError> {
+        Arguments::parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn a_command_line_says_what_is_to_be_done() {
+        let arguments = parsed("--binary b --folder f --short --seed 7 --set a=1 --set b=2").expect("legal");
+        assert_eq!((arguments.rounds, arguments.seed), (6, 7));
+        assert_eq!(arguments.settings, ["a=1", "b=2"]);
+        assert_eq!(parsed("--binary b --folder f").expect("legal").rounds, 50);
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_named() {
+        assert_eq!(parsed("--folder f"), Err(ArgumentError::Missing("--binary")));
+        assert_eq!(parsed("--binary"), Err(ArgumentError::Value("--binary".to_owned())));
+        assert_eq!(parsed("--seed x"), Err(ArgumentError::Number("--seed".to_owned(), "x".to_owned())));
+        assert_eq!(parsed("--sead 1"), Err(ArgumentError::Unknown("--sead".to_owned())));
+    }
+}

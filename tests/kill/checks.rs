@@ -12,6 +12,7 @@ pub(crate) enum Check {
     ProducerIds,
     LogEnd,
     Seen,
+    Recognised,
     AllAcknowledged,
     There,
     Bytes,
@@ -23,13 +24,14 @@ pub(crate) enum Check {
 }
 
 impl Check {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Started,
         Self::UnderLoad,
         Self::Answers,
         Self::ProducerIds,
         Self::LogEnd,
         Self::Seen,
+        Self::Recognised,
         Self::AllAcknowledged,
         Self::There,
         Self::Bytes,
@@ -49,6 +51,7 @@ impl Check {
             Self::ProducerIds => ("no producer id is given out twice", "ids"),
             Self::LogEnd => ("a log's end is never below what was acknowledged", "looks"),
             Self::Seen => ("what a reader has seen never changes", "records"),
+            Self::Recognised => ("batches that lay in the log already were recognised when sent again", "batches"),
             Self::AllAcknowledged => ("every batch of an idempotent producer is acknowledged in the end", "batches"),
             Self::There => ("every acknowledged batch is there, at its acknowledged offset", "batches"),
             Self::Bytes => ("keys, values, times and sequence numbers are those that were sent", "records"),

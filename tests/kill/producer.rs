@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use bytes::Bytes;
 use callboard_model::{ErrorCode, Offset};
-use callboard_test_client::{Acks, Client, ClientError, Idempotence, PartitionBatch, Produced};
+use callboard_test_client::{Acks, Client, ClientError, Idempotence, OffsetAt, PartitionBatch, Produced};
 
 use crate::checks::Check;
 use crate::ledger::{Kind, Ledger};
@@ -26,6 +26,8 @@ struct Sent {
     number: u32,
     records: usize,
     bytes: Bytes,
+    /// The log's end just before it was sent again: acknowledged below it, it was recognised.
+    end_before: Option<Offset>,
 }
 
 type Request = Vec<Sent>;
@@ -59,12 +61,12 @@ pub(crate) fn run(stage: &Stage, number: u16, kind: Kind) -> Ledger {
         again: VecDeque::new(),
         refused: Vec::new(),
     };
-    while let Some((mut client, kills)) = stage.connect() {
+    while let Some((mut client, life)) = stage.connect() {
         match producer.converse(&mut client) {
             Ok(()) => break,
             Err(error) => {
                 producer.disconnected();
-                stage.judge(&format!("producer {number}"), &error, kills);
+                stage.judge(&format!("producer {number}"), &error, life);
             }
         }
     }
@@ -77,6 +79,7 @@ impl Producer<'_> {
         if self.ledger.kind == Kind::Idempotent && self.ledger.identity.is_none() {
             self.ledger.identity = Some(client.init_producer_id()?);
         }
+        self.note_ends(client)?;
         let depth = match self.ledger.kind {
             Kind::Idempotent => self.random.between(1, IDEMPOTENT_DEPTH),
             Kind::Plain(_) => self.random.between(1, PLAIN_DEPTH),
@@ -109,6 +112,26 @@ impl Producer<'_> {
         }
     }
 
+    /// Where the logs end before anything is sent again.
+    fn note_ends(&mut self, client: &mut Client) -> Result<(), ClientError> {
+        let mut again: Vec<&mut Sent> = self.again.iter_mut().flatten().collect();
+        if again.is_empty() {
+            return Ok(());
+        }
+        let at: Vec<_> = Place::all()
+            .filter(|place| again.iter().any(|sent| sent.place == *place))
+            .map(|place| OffsetAt { topic: place.topic(), partition: place.partition(), timestamp: OffsetAt::LATEST })
+            .collect();
+        for listed in client.list_offsets(&at)?.into_iter().filter(|listed| listed.error == ErrorCode::None) {
+            let place = Place::of(&listed.topic, listed.partition);
+            again
+                .iter_mut()
+                .filter(|sent| Some(sent.place) == place)
+                .for_each(|sent| sent.end_before = Some(listed.offset));
+        }
+        Ok(())
+    }
+
     /// A new request: batches for one to four different places.
     fn plan(&mut self) -> Request {
         let count = if self.random.one_in(2) { 1 } else { self.random.between(2, 4) };
@@ -132,7 +155,7 @@ impl Producer<'_> {
         let records = self.stage.workload.records(BatchId { producer: self.number, place, number });
         let sequence = &mut self.sequences[usize::from(place.0)];
         *sequence = ((i64::from(*sequence) + records.len() as i64) & i64::from(i32::MAX)) as i32;
-        Sent { place, number, records: records.len(), bytes: records.encode(idempotence) }
+        Sent { place, number, records: records.len(), bytes: records.encode(idempotence), end_before: None }
     }
 
     fn send(&mut self, client: &mut Client, request: Request) -> Result<(), ClientError> {
@@ -176,6 +199,7 @@ impl Producer<'_> {
         }
         self.ledger.acknowledged(sent.place, sent.number, base);
         self.stage.acknowledge_to(sent.place, base.plus(sent.records as i64));
+        self.stage.checks.looked(Check::Recognised, u64::from(sent.end_before.is_some_and(|end| base < end)));
         self.stage.acknowledged.fetch_add(1, SeqCst);
         self.stage.acknowledged_bytes.fetch_add(sent.bytes.len() as u64, SeqCst);
     }
@@ -189,6 +213,8 @@ impl Producer<'_> {
         }
         if self.ledger.kind == Kind::Idempotent {
             self.refused.push(sent);
+        } else {
+            self.stage.pause();
         }
     }
 

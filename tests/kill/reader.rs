@@ -35,14 +35,14 @@ pub(crate) fn digest(record: &Record<'_>) -> u64 {
 pub(crate) fn run(stage: &Stage) -> Seen {
     let mut seen: Seen = vec![Vec::new(); PLACES];
     let mut random = Random::new(stage.workload.seed, &[DECISIONS]);
-    while let Some((mut client, kills)) = stage.connect() {
+    while let Some((mut client, life)) = stage.connect() {
         let mut at: Vec<Offset> = seen
             .iter()
             .map(|seen| Offset((seen.len() as u64).saturating_sub(random.between(0, REWIND_MAX)) as i64))
             .collect();
         while !stage.is_over() {
             if let Err(error) = read_on(stage, &mut client, &mut random, &mut at, &mut seen) {
-                stage.judge("the reader", &error, kills);
+                stage.judge("the reader", &error, life);
                 break;
             }
         }

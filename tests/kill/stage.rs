@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering:
 use std::thread;
 use std::time::{Duration, Instant};
 
-use callboard_model::{ErrorCode, Offset};
+use callboard_model::Offset;
 use callboard_test_client::{Client, ClientError};
 
 use crate::checks::{Check, Checks};
@@ -18,14 +18,25 @@ const BACK_WITHIN: Duration = Duration::from_secs(90);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(4);
 
+/// Which of the node's lives a connection was made in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Life(u64);
+
+impl Life {
+    fn is_dying(self) -> bool {
+        !self.0.is_multiple_of(2)
+    }
+}
+
 /// What all threads share.
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) address: SocketAddr,
     pub(crate) workload: Workload,
     pub(crate) checks: Checks,
-    /// Kills so far, counted before each.
-    kills: AtomicU64,
+    /// Counted up before and after each kill, so it is odd while the node is dying. A dying process may still be connected
+    /// to: the system closes its listener last.
+    deaths: AtomicU64,
     /// Producers finish what is under way and end.
     finishing: AtomicBool,
     /// Everyone ends at once.
@@ -49,7 +60,7 @@ impl Stage {
             address,
             workload,
             checks: Checks::default(),
-            kills: AtomicU64::new(0),
+            deaths: AtomicU64::new(0),
             finishing: AtomicBool::new(false),
             over: AtomicBool::new(false),
             under_way: AtomicUsize::new(0),
@@ -61,13 +72,15 @@ impl Stage {
         }
     }
 
+    /// Kills so far, one under way included.
     pub(crate) fn kills(&self) -> u64 {
-        self.kills.load(SeqCst)
+        self.deaths.load(SeqCst).div_ceil(2)
     }
 
-    /// To be called before the node is killed, so that no broken connection is blamed on a live one.
-    pub(crate) fn about_to_kill(&self) {
-        self.kills.fetch_add(1, SeqCst);
+    /// To be called right before the node is killed and right after it is dead, so that no broken connection is blamed on
+    /// a live one.
+    pub(crate) fn death_begins_or_ends(&self) {
+        self.deaths.fetch_add(1, SeqCst);
     }
 
     pub(crate) fn finish(&self) {
@@ -96,13 +109,13 @@ impl Stage {
         Offset(self.ends[usize::from(place.0)].load(SeqCst))
     }
 
-    /// A connection to the node as soon as it is there, with the number of kills before it; none if the story is over.
-    pub(crate) fn connect(&self) -> Option<(Client, u64)> {
+    /// A connection to the node as soon as it is there; none if the story is over.
+    pub(crate) fn connect(&self) -> Option<(Client, Life)> {
         let started = Instant::now();
         while !self.is_over() {
-            let kills = self.kills();
+            let life = Life(self.deaths.load(SeqCst));
             match Client::connect(self.address, ANSWER_WITHIN) {
-                Ok(client) => return Some((client, kills)),
+                Ok(client) => return Some((client, life)),
                 Err(error) if started.elapsed() > BACK_WITHIN => {
                     self.checks.wrong(Check::Answers, format!("not reachable for {BACK_WITHIN:?}: {error}"));
                     self.end();
@@ -113,14 +126,14 @@ impl Stage {
         None
     }
 
-    /// Judges why a conversation ended that began after `kills` kills.
-    pub(crate) fn judge(&self, who: &str, error: &ClientError, kills: u64) {
-        if error.is_disconnect() {
-            if self.kills() == kills && !self.is_over() {
-                self.checks.wrong(Check::Answers, format!("{who}, after {kills} kills: {error}"));
-            }
-        } else if !error.code().is_some_and(ErrorCode::is_retriable) {
-            self.checks.wrong(Check::Answers, format!("{who}, after {kills} kills: {error}"));
+    /// Judges why a conversation ended that began in `life`.
+    pub(crate) fn judge(&self, who: &str, error: &ClientError, life: Life) {
+        let excused = match error.code() {
+            Some(code) => code.is_retriable(),
+            None => error.is_disconnect() && (life.is_dying() || self.deaths.load(SeqCst) != life.0 || self.is_over()),
+        };
+        if !excused {
+            self.checks.wrong(Check::Answers, format!("{who}, after {} kills: {error}", self.kills()));
         }
         self.pause();
     }

@@ -186,8 +186,10 @@ impl Story {
     }
 
     fn kill(&self, node: &mut Node) -> Result<(), StoryError> {
-        self.stage.about_to_kill();
-        Ok(node.kill()?)
+        self.stage.death_begins_or_ends();
+        let killed = node.kill();
+        self.stage.death_begins_or_ends();
+        Ok(killed?)
     }
 
     fn start_again(&mut self, node: &mut Node) -> Result<StartTimes, StoryError> {

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use callboard_model::{ErrorCode, Offset, PartitionIndex, Timestamp};
+use callboard_model::{ErrorCode, Offset, PartitionIndex};
 use callboard_test_client::{
     Acks, Client, ClientError, FetchFrom, FetchLimits, NewRecord, PartitionBatch, encode_batch,
 };
 use callboard_wire::messages::{DeleteTopicsRequest, Request, Response};
 
 use crate::nemesis::Dice;
-use crate::producer::{PAUSE, Seen, bear};
+use crate::producer::{PAUSE, Seen, bear, now};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Topics under which it creates and deletes.
@@ -43,7 +43,7 @@ pub(crate) fn story(
 ) -> Result<(), String> {
     create(client, address, name, partitions, seen)?;
     let value = format!("round {round}").into_bytes();
-    let batch = encode_batch(&[NewRecord::new(b"", &value, Timestamp(1_700_000_000_000))], None);
+    let batch = encode_batch(&[NewRecord::new(b"", &value, now())], None);
     for partition in (0..partitions).map(PartitionIndex) {
         let batches = [PartitionBatch { topic: name, partition, batch: batch.clone() }];
         patiently("produce", || {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use callboard::runtime::{DownReason, Event, EventsError, System};
 
@@ -26,6 +27,29 @@ struct Seen {
     alarms: Vec<String>,
     /// Failures that nobody asked for, by their reason.
     others: HashMap<String, u64>,
+    /// Since when an actor is away.
+    away: HashMap<String, Instant>,
+    longest: (Duration, String),
+}
+
+impl Seen {
+    fn time(&mut self, event: &Event) {
+        match event {
+            Event::Failed { path, .. } | Event::Stopped { path, .. } => {
+                self.away.entry(path.to_string()).or_insert_with(Instant::now);
+            }
+            Event::Started { path, .. } | Event::Restarted { path, .. } => {
+                if let Some(since) = self.away.remove(path.as_str())
+                    && since.elapsed() > self.longest.0
+                    // Their topics are deleted and created again.
+                    && !path.name().starts_with("churn")
+                {
+                    self.longest = (since.elapsed(), path.to_string());
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Hits {
@@ -37,7 +61,7 @@ impl Hits {
         let thread = std::thread::spawn(move || {
             block_on(async {
                 while !listener.ended.load(Ordering::Relaxed) {
-                    match tokio::time::timeout(std::time::Duration::from_millis(100), events.next()).await {
+                    match tokio::time::timeout(Duration::from_millis(100), events.next()).await {
                         Ok(Ok(event)) => listener.note(&event),
                         Ok(Err(EventsError::Closed)) => return,
                         Ok(Err(_)) | Err(_) => {}
@@ -55,6 +79,7 @@ impl Hits {
 
     fn note(&self, event: &Event) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.time(event);
         match event {
             Event::Failed { path, reason, .. } if reason.contains(INJECTED) => {
                 *seen.by_path.entry(path.to_string()).or_default() += 1;
@@ -70,6 +95,11 @@ impl Hits {
             }
             _ => {}
         }
+    }
+
+    /// The longest time between an actor's failure and its next start, and whose it was. Connections never come back.
+    pub(crate) fn longest_away(&self) -> (Duration, String) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).longest.clone()
     }
 
     /// How often the actor at a path failed because it was asked to.

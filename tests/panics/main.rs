@@ -61,7 +61,8 @@ impl Load {
             others: Vec::new(),
         };
         for (topic, partitions) in TOPICS {
-            let (seen, stop, dice) = (load.seen.clone(), load.stop_writing.clone(), Dice(dice.below(usize::MAX) as u64));
+            let (seen, stop, dice) =
+                (load.seen.clone(), load.stop_writing.clone(), Dice(dice.below(usize::MAX) as u64));
             load.producers.push(std::thread::spawn(move || produce(kafka, topic, partitions, &seen, &stop, dice)));
             let (seen, stop) = (load.seen.clone(), load.stop_reading.clone());
             load.others.push(std::thread::spawn(move || {
@@ -137,7 +138,8 @@ fn panics_in_every_kind_of_actor_cost_nothing_but_a_retry() {
     hits.end();
     listener.join().expect("the listener does not panic");
 
-    println!("seed {seed}, {raged:?}, longest away {:?} ({})", tally.longest.0, tally.longest.1);
+    let (longest, who) = hits.longest_away();
+    println!("seed {seed}, {raged:?}, longest away {longest:?} ({who})");
     for (kind, count) in &tally.hits {
         println!("{count:6} x {kind}");
     }
@@ -145,8 +147,13 @@ fn panics_in_every_kind_of_actor_cost_nothing_but_a_retry() {
     println!(
         "{} records acknowledged, {} consumed, {} topics churned; {} retriable errors, {} closed connections; \
          admin answered {} times, was away {} times",
-        n(&seen.acknowledged), n(&seen.consumed), n(&seen.topics), n(&seen.retriable), n(&seen.closed),
-        n(&seen.admin), n(&seen.admin_away),
+        n(&seen.acknowledged),
+        n(&seen.consumed),
+        n(&seen.topics),
+        n(&seen.retriable),
+        n(&seen.closed),
+        n(&seen.admin),
+        n(&seen.admin_away),
     );
     for other in hits.others() {
         println!("{other}");

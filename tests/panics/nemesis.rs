@@ -51,8 +51,6 @@ pub(crate) struct Tally {
     pub(crate) hits: Vec<(&'static str, u64)>,
     /// What went wrong.
     pub(crate) faults: Vec<String>,
-    /// The longest that a single actor was away.
-    pub(crate) longest: (Duration, &'static str),
 }
 
 /// A small generator of numbers that a seed repeats (SplitMix64).
@@ -80,7 +78,7 @@ pub(crate) fn rage(
 ) -> Tally {
     let mut left: Vec<u64> = KINDS.iter().map(|_| times).collect();
     let mut away: Vec<Option<Instant>> = KINDS.iter().map(|_| None).collect();
-    let mut tally = Tally { hits: Vec::new(), faults: Vec::new(), longest: (Duration::ZERO, "") };
+    let mut tally = Tally { hits: Vec::new(), faults: Vec::new() };
     while left.iter().any(|left| *left > 0) && tally.faults.is_empty() && !is_over() {
         if Instant::now() > deadline {
             let missing: Vec<_> = KINDS.iter().zip(&left).filter(|(_, left)| **left > 0).collect();
@@ -101,11 +99,7 @@ pub(crate) fn rage(
             std::thread::sleep(Duration::from_millis(1));
             continue;
         };
-        if let Some(since) = away[at].take()
-            && since.elapsed() > tally.longest.0
-        {
-            tally.longest = (since.elapsed(), kind.name);
-        }
+        away[at] = None;
         if hit(kind, &path, system, hits, dice) {
             left[at] -= 1;
         }

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use callboard_model::{ErrorCode, PartitionIndex, Timestamp};
@@ -20,6 +20,8 @@ pub(crate) const CALL: Duration = Duration::from_secs(20);
 const BATCH: Duration = Duration::from_secs(60);
 /// Pause before a retry; Kafka's clients wait 100 ms.
 pub(crate) const PAUSE: Duration = Duration::from_millis(10);
+/// Pause between two rounds of batches, so that an hour of this fits on a disk.
+const BREATH: Duration = Duration::from_millis(5);
 /// Bytes of every record's value, its number included.
 const VALUE_LEN: usize = 120;
 
@@ -76,6 +78,12 @@ pub(crate) fn bear<T>(
     }
 }
 
+/// The time of a new record; retention would take older ones away.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+    Timestamp(i64::try_from(since.as_millis()).expect("before the year 292 million"))
+}
+
 /// One record's value: its number, then filling.
 pub(crate) fn value(number: i64) -> Vec<u8> {
     let mut value = format!("{number:016}").into_bytes();
@@ -90,8 +98,7 @@ pub(crate) fn number(value: Option<&[u8]>) -> Option<i64> {
 
 fn batch(first: i64, count: i64, identity: ProducerIdentity) -> Bytes {
     let values: Vec<Vec<u8>> = (first..first + count).map(value).collect();
-    let records: Vec<NewRecord<'_>> =
-        values.iter().map(|value| NewRecord::new(b"key", value, Timestamp(1_700_000_000_000))).collect();
+    let records: Vec<NewRecord<'_>> = values.iter().map(|value| NewRecord::new(b"key", value, now())).collect();
     let stamp = Idempotence {
         producer_id: identity.producer_id,
         producer_epoch: identity.producer_epoch,
@@ -119,6 +126,7 @@ pub(crate) fn produce(
                 (partition, count, batch(ledger[partition as usize], count, identity))
             })
             .collect();
+        std::thread::sleep(BREATH);
         let until = Instant::now() + BATCH;
         while !waiting.is_empty() {
             let batches: Vec<PartitionBatch<'_>> = waiting

@@ -84,9 +84,8 @@ pub(super) async fn alter(request: AlterConfigsRequest, services: &Services) -> 
         })
         .collect();
     let validate_only = request.validate_only;
-    let answer = services
-        .control(PATIENCE, |reply| ControllerMessage::AlterConfigs { resources, validate_only, reply })
-        .await;
+    let answer =
+        services.control(PATIENCE, |reply| ControllerMessage::AlterConfigs { resources, validate_only, reply }).await;
     let mut response = AlterConfigsResponse::default();
     for (asked, result) in request.resources.into_iter().zip(each(answer)) {
         let mut row = AlterConfigsResourceResponse::default();

@@ -34,10 +34,7 @@ pub(super) fn ask<R: Send + 'static>(
 }
 
 /// Asks for all partitions of all topics, keeping the order of the request.
-pub(super) async fn for_all<T, P, A, F>(
-    topics: Vec<(T, Vec<P>)>,
-    mut one: impl FnMut(&T, P) -> F,
-) -> Vec<(T, Vec<A>)>
+pub(super) async fn for_all<T, P, A, F>(topics: Vec<(T, Vec<P>)>, mut one: impl FnMut(&T, P) -> F) -> Vec<(T, Vec<A>)>
 where
     F: Future<Output = A>,
 {

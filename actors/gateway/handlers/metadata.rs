@@ -103,7 +103,13 @@ async fn create_missing(
     for name in names.iter().flatten() {
         let is_new = published.image.topic(name).is_none() && TopicName::new(name).is_ok();
         if is_new && !wanted.iter().any(|topic| topic.name == **name) {
-            wanted.push(CreateTopic { name: name.to_string(), partitions: -1, replication_factor: -1, assignments: Vec::new(), configs: Vec::new() });
+            wanted.push(CreateTopic {
+                name: name.to_string(),
+                partitions: -1,
+                replication_factor: -1,
+                assignments: Vec::new(),
+                configs: Vec::new(),
+            });
         }
     }
     if wanted.is_empty() {

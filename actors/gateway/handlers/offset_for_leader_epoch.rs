@@ -21,8 +21,10 @@ pub(super) async fn answer(request: OffsetForLeaderEpochRequest, services: &Serv
         let current = LeaderEpoch(asked.current_leader_epoch);
         let current = current.is_known().then_some(current);
         let wanted = LeaderEpoch(asked.leader_epoch);
-        let asking = ask(&published, name, asked.partition, DEADLINE, move |reply| {
-            PartitionMessage::EpochEnd { current, wanted, reply }
+        let asking = ask(&published, name, asked.partition, DEADLINE, move |reply| PartitionMessage::EpochEnd {
+            current,
+            wanted,
+            reply,
         });
         async move {
             let mut row = EpochEndOffset::default();

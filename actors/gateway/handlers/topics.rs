@@ -138,17 +138,20 @@ pub(super) async fn create_partitions(
     response
 }
 
+/// A code and its words.
+pub(super) type Refusal = (ErrorCode, Option<String>);
+
 /// One result for every item: the controller's own, or without an answer of its the same error for each.
 pub(super) fn each<T>(
     answer: Result<Vec<Result<T, ApiError>>, ControllerError>,
-) -> Box<dyn Iterator<Item = Result<T, (ErrorCode, Option<String>)>>>
+) -> Box<dyn Iterator<Item = Result<T, Refusal>>>
 where
     T: 'static,
 {
     match answer {
-        Ok(results) => Box::new(
-            results.into_iter().map(|result| result.map_err(|error| (error.code, Some(error.message)))),
-        ),
+        Ok(results) => {
+            Box::new(results.into_iter().map(|result| result.map_err(|error| (error.code, Some(error.message)))))
+        }
         Err(error) => {
             let (code, message) = (error.code(), error.to_string());
             Box::new(std::iter::repeat_with(move || Err((code, Some(message.clone())))))

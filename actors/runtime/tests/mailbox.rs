@@ -1,6 +1,6 @@
 //! Mailboxes and references: bounds, order, fairness, dead letters, watches, timers, freezing.
 
-mod common;
+mod counting;
 
 use std::{
     sync::{Arc, Mutex},
@@ -11,7 +11,7 @@ use callboard_runtime::{
     Actor, ActorRef, AskError, ChildSpec, Context, DeadLetterReason, DeadLetters, DownReason, Event, Failure, Limits,
     Message, Options, Path, Placement, Restart, SendError, Signal, Stopping, SupervisorSpec, System, testkit,
 };
-use common::{Say, block_on, counter, millis, second};
+use counting::{Say, block_on, counter, millis, second};
 
 async fn start(system: &System, spec: ChildSpec) -> ActorRef<Say> {
     let pool = system.root().expect("has one");

@@ -1,6 +1,6 @@
 //! Panics and failures: address and queue stay, the value is rebuilt, nothing else is disturbed.
 
-mod common;
+mod counting;
 
 use std::sync::{
     Arc,
@@ -11,7 +11,7 @@ use callboard_runtime::{
     Actor, ActorState, AskError, Backoff, ChildSpec, Context, Event, Failure, Intensity, Message, Options, Path,
     Placement, StartError, Strategy, SupervisorSpec, System, testkit,
 };
-use common::{Counter, Say, block_on, counter, millis, second};
+use counting::{Counter, Say, block_on, counter, millis, second};
 
 fn tree(child: ChildSpec) -> SupervisorSpec {
     SupervisorSpec::new("root", Strategy::OneForOne)

@@ -1,6 +1,6 @@
 //! Supervisors in a running tree: order, strategies, escalation, pools, stop.
 
-mod common;
+mod counting;
 
 use std::{
     sync::{Arc, Mutex},
@@ -11,7 +11,7 @@ use callboard_runtime::{
     Actor, ActorState, Backoff, ChildSpec, Context, Event, Failure, Intensity, Options, Path, Placement, Restart,
     StartError, StopError, Stopping, Strategy, SupervisorSpec, System, SystemStopError, testkit,
 };
-use common::{Counter, Say, block_on, counter, millis, second};
+use counting::{Counter, Say, block_on, counter, millis, second};
 
 type Log = Arc<Mutex<Vec<String>>>;
 

@@ -34,6 +34,10 @@ pub(super) fn open(folder: &Path, opening: Opening, options: &Options) -> Result
         Err(_) if options.accept_data_loss => None,
         read => read?,
     };
+    // The floor is written before the journal is listed as made: without it nobody could tell what is missing.
+    if opening == Opening::MustExist && floor.is_none() && holds_data(&path) && !options.accept_data_loss {
+        return Err(StorageError::Damaged { file: folder.join("floor"), detail: "it does not exist".into() });
+    }
     let must_exist = opening == Opening::MustExist || floor.is_some() || holds_data(&path);
     let opener = Opener { folder, path: &path, options, families: Families::new(options), must_exist };
     let opened = opener.open(floor.unwrap_or(0))?;
@@ -102,8 +106,11 @@ struct Opener<'a> {
 
 impl Opener<'_> {
     fn open(&self, floor: u64) -> Result<Opened, StorageError> {
+        // A log that was cut short opens like a shorter one; what is to be given up is kept before it is.
+        let short = self.options.accept_data_loss && self.would_recover().is_some_and(|sequence| sequence < floor);
+        let kept = if short { Some(self.keep_copy()?) } else { None };
         let error = match self.open_in(DBRecoveryMode::TolerateCorruptedTailRecords) {
-            Ok(db) => return Ok(Opened { db, cut: false, kept: None }),
+            Ok(db) => return Ok(Opened { db, cut: false, kept }),
             Err(error) => error,
         };
         if !matches!(error, StorageError::Damaged { .. }) {

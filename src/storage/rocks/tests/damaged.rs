@@ -199,6 +199,7 @@ fn a_write_ahead_log_that_was_cut_short_is_unclean_loss() {
         assert!(recovered < floor);
     }
     let storage = RocksStorage::open(folder.path(), Opening::MustExist, &accepting()).expect("loss is accepted");
+    assert!(storage.recovery().kept.as_ref().is_some_and(|kept| kept.is_dir()), "a copy is kept as promised");
     let end = storage.end_offset(log).expect("there").0;
     assert!((1..40).contains(&end), "{end}");
     drop(storage);
@@ -234,6 +235,16 @@ fn with_loss_accepted_a_missing_table_costs_its_records_only() {
     storage.sync_wal().expect("syncs");
     drop(storage);
     assert_eq!(open(folder.path()).end_offset(made), Ok(Offset(1)));
+}
+
+#[test]
+fn a_missing_floor_is_an_error_where_there_is_data() {
+    let (folder, log) = closed();
+    fs::remove_file(folder.path().join("floor")).expect("removes");
+    let error = error_of(folder.path());
+    assert!(matches!(&error, StorageError::Damaged { file, .. } if file.ends_with("floor")), "{error}");
+    let storage = RocksStorage::open(folder.path(), Opening::MustExist, &accepting()).expect("loss is accepted");
+    assert_eq!(storage.end_offset(log), Ok(Offset(60)));
 }
 
 #[test]
