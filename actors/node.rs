@@ -47,6 +47,8 @@ pub use crate::node_error::NodeError;
 
 /// How long a graceful stop of the tree may take before it is killed; what was acknowledged is on disk either way.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+/// The same for a node that is only dropped.
+const DROP_TIMEOUT: Duration = Duration::from_millis(500);
 /// Threads that read from storage: enough to keep a disk busy, few enough to leave the cores alone.
 const POOL_THREADS: usize = 4;
 /// Bytes of one fetch answer (Kafka's `fetch.max.bytes` of a broker).
@@ -57,7 +59,8 @@ const FETCH_DISK_BYTES: usize = 4 * 1024 * 1024;
 /// A running node.
 pub struct Node {
     system: System,
-    committer: Committer,
+    /// None once it was stopped.
+    committer: Option<Committer>,
     storage: Arc<dyn Storage>,
     pool: Pool,
     ready: Arc<AtomicBool>,
@@ -147,13 +150,34 @@ impl Node {
     }
 
     /// Stops in order: no new clients, answers under way, leaders, controller, everything on disk, the clean marker.
-    pub async fn stop(self) -> Result<(), NodeError> {
+    pub async fn stop(mut self) -> Result<(), NodeError> {
         self.ready.store(false, Ordering::Release);
         let stopped = self.system.stop(STOP_TIMEOUT).await;
-        self.committer.stop();
+        if let Some(committer) = self.committer.take() {
+            committer.stop();
+        }
         self.pool.close();
         self.storage.close()?;
         Ok(stopped?)
+    }
+}
+
+impl Drop for Node {
+    /// A node that was not stopped in order: its threads end and let go of the folder, without the clean marker. What
+    /// was acknowledged is on disk.
+    fn drop(&mut self) {
+        let Some(committer) = self.committer.take() else { return };
+        self.ready.store(false, Ordering::Release);
+        let system = self.system.clone();
+        // On a thread of its own: the one that drops may be one that must not wait for a future.
+        let stopping =
+            std::thread::spawn(move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => drop(runtime.block_on(system.stop(DROP_TIMEOUT))),
+                Err(error) => tracing::error!(%error, "a node was dropped and could not be stopped"),
+            });
+        drop(stopping.join());
+        committer.stop();
+        self.pool.close();
     }
 }
 
@@ -382,7 +406,7 @@ impl Parts {
         crate::telling::spawn(&system, &metrics);
         Ok(Node {
             system,
-            committer,
+            committer: Some(committer),
             storage,
             pool,
             ready,

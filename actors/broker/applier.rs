@@ -43,6 +43,11 @@ pub(crate) enum BrokerMessage {
 }
 
 impl Message for BrokerMessage {
+    /// All of them are this node's own.
+    fn may_be_poison(&self) -> bool {
+        false
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Apply { .. } => "Apply",

@@ -119,6 +119,11 @@ pub(crate) enum ControllerMessage {
 }
 
 impl Message for ControllerMessage {
+    /// What clients ask for may be; the rest is this node's own.
+    fn may_be_poison(&self) -> bool {
+        !matches!(self, Self::Subscribe | Self::Appended(_) | Self::SnapshotSaved(_) | Self::Lost(_))
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::CreateTopics { .. } => "CreateTopics",

@@ -383,7 +383,7 @@ impl Connection {
             ConnectionMessage::ReadEnded(end) => {
                 self.close_reason = match end {
                     ReadEnd::Frame(_) => CloseReason::BadRequest,
-                    ReadEnd::Idle(_) => CloseReason::Idle,
+                    ReadEnd::Idle(_) | ReadEnd::Stalled(_) => CloseReason::Idle,
                     _ => CloseReason::Client,
                 };
                 match end {

@@ -20,6 +20,8 @@ use super::connection::ConnectionMessage;
 
 /// Pieces handed to one `writev`; Linux takes 1,024 at most.
 const SLICES_MAX: usize = 64;
+/// How long a client may be silent inside a request, while it holds a share of everyone's budget.
+const INSIDE: Duration = Duration::from_secs(10);
 /// How long a silent connection keeps its read buffer.
 const KEEP_BUFFER: Duration = Duration::from_secs(2);
 
@@ -35,6 +37,9 @@ pub(crate) enum ReadEnd {
         /// Bytes of it that came.
         arrived: usize,
     },
+    /// The client sent a part of a request and then nothing more.
+    #[error("the client was silent for {0:?} inside a request")]
+    Stalled(Duration),
     /// No request came for longer than `connections.max.idle.ms`.
     #[error("the connection was idle for {0:?}")]
     Idle(Duration),
@@ -105,7 +110,8 @@ async fn next_frame(
         } else if decoder.pending() == 0 {
             wait_readable(socket, limits, unanswered, decoder).await?;
         }
-        if socket.read_buf(decoder.buffer()).await? == 0 {
+        let silent = |_| ReadEnd::Stalled(INSIDE);
+        if timeout(INSIDE, socket.read_buf(decoder.buffer())).await.map_err(silent)?? == 0 {
             return Err(match decoder.pending() {
                 0 => ReadEnd::Closed,
                 arrived => ReadEnd::Torn { arrived },

@@ -68,6 +68,18 @@ pub(crate) enum PartitionMessage {
 }
 
 impl Message for PartitionMessage {
+    /// What clients ask for may be; the rest is this node's own.
+    fn may_be_poison(&self) -> bool {
+        matches!(
+            self,
+            Self::Append(_)
+                | Self::Fetch(_)
+                | Self::ListOffset { .. }
+                | Self::EpochEnd { .. }
+                | Self::DeleteRecords { .. }
+        )
+    }
+
     fn weight(&self) -> usize {
         match self {
             Self::Append(append) => append.batch.len(),

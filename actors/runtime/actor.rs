@@ -22,6 +22,12 @@ pub trait Message: Send + 'static {
     fn fingerprint(&self) -> Option<u64> {
         None
     }
+
+    /// Whether failures over this message may be its own fault. `false` for what the actor sends to itself and waits for,
+    /// such as the end of its own write: if that were refused, it would wait for ever.
+    fn may_be_poison(&self) -> bool {
+        true
+    }
 }
 
 impl Message for () {}

@@ -325,11 +325,11 @@ impl Machine {
             self.advance(effects);
             return;
         }
-        self.decide(key, exit, now, effects);
+        self.decide(key, exit, before == Phase::Running, now, effects);
     }
 
     /// An exit that nobody asked for.
-    fn decide(&mut self, key: ChildKey, exit: &Exit, now: Tick, effects: &mut Vec<Effect>) {
+    fn decide(&mut self, key: ChildKey, exit: &Exit, was_running: bool, now: Tick, effects: &mut Vec<Effect>) {
         let Some(child) = self.children.get_mut(&key) else {
             return;
         };
@@ -354,7 +354,8 @@ impl Machine {
         }
         let mut delay = Duration::ZERO;
         if *exit != Exit::Renewed {
-            if now.since(child.running_since) >= self.backoff.reset_after && child.has_run {
+            // Of a start that failed the time says only how long its backoff was.
+            if was_running && now.since(child.running_since) >= self.backoff.reset_after {
                 child.failures = 0;
             }
             child.failures = child.failures.saturating_add(1);

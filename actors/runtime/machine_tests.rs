@@ -174,6 +174,25 @@ fn backoff_grows_and_a_long_run_resets_it() {
 }
 
 #[test]
+fn a_backoff_is_no_run_and_does_not_reset_itself() {
+    let backoff = Backoff { jitter: 0.0, reset_after: Duration::from_millis(15), ..Backoff::default() };
+    let mut machine = Machine::new(Kind::Static(Strategy::OneForOne), Intensity::unlimited(), backoff, 1);
+    machine.add(ChildKey(1), PERMANENT);
+    machine.begin();
+    machine.started(ChildKey(1), at(0));
+    let mut now = 1;
+    let mut exit = failed();
+    for expected in [10, 20, 40, 80] {
+        let (alarm, after) = alarm(&machine.exited(ChildKey(1), &exit, at(now)));
+        assert_eq!(after.as_millis(), expected);
+        now += expected as u64;
+        machine.expired(alarm, at(now));
+        // It never comes up again.
+        exit = Exit::StartFailed("broken".to_owned());
+    }
+}
+
+#[test]
 fn a_child_in_backoff_does_not_hold_up_an_independent_one() {
     let mut machine = running(Strategy::OneForOne, 2, Backoff::default());
     let first = machine.exited(ChildKey(1), &failed(), at(1));

@@ -47,6 +47,8 @@ pub(crate) struct InHand {
     pub(crate) message: Option<(&'static str, Option<u64>)>,
     /// its panic was asked for, so it says nothing about the message
     pub(crate) injected: bool,
+    /// failures over it are never its own fault
+    pub(crate) trusted: bool,
 }
 
 // Nothing in it is pinned; the value is boxed.
@@ -108,9 +110,10 @@ impl<A: Actor> Seat<A> {
         self.budget = self.budget.saturating_sub(1);
         let name = message.name();
         let fingerprint = message.fingerprint();
+        let trusted = !message.may_be_poison();
         let record = self.ctx.door().record();
         let now_ms = record.system.clock().coarse_ms();
-        if self.poison.is_active() && self.poison.refuses(name, fingerprint, now_ms) {
+        if self.poison.is_active() && !trusted && self.poison.refuses(name, fingerprint, now_ms) {
             self.refuse(message, DeadLetterReason::Poison, NoReply::Poison);
             return;
         }
@@ -122,6 +125,7 @@ impl<A: Actor> Seat<A> {
         }
         self.pulse.beat();
         self.in_hand.message = Some((name, fingerprint));
+        self.in_hand.trusted = trusted;
         if self.inject_panic {
             self.inject_panic = false;
             self.in_hand.injected = true;
@@ -166,7 +170,7 @@ impl<A: Actor> Seat<A> {
             record.credits.release(weight);
         }
         let (name, fingerprint) = in_hand.message?;
-        if !in_hand.injected {
+        if !in_hand.injected && !in_hand.trusted {
             let now_ms = record.system.clock().coarse_ms();
             if let Some(failures) = self.poison.failed(name, fingerprint, now_ms) {
                 record.system.emit(|| Event::PoisonMessage {

@@ -27,6 +27,11 @@ pub(crate) enum KeeperMessage {
 }
 
 impl Message for KeeperMessage {
+    /// All of them are its own.
+    fn may_be_poison(&self) -> bool {
+        false
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Round => "Round",

@@ -53,11 +53,12 @@ need_components() {
 }
 
 # RocksDB is built from source once and kept outside of the build results: whatever the profile, and whatever else is
-# built with it, it is taken from there. A file of the version in Cargo.lock, built by this very crate.
+# built with it, it is taken from there. A file of the version in Cargo.lock, built by this very crate. The number behind
+# the version goes up with what is set in .cargo/config.toml for its compiler.
 need_rocksdb() {
   local root=$1 version kept built
   version=$(awk '/^name = "librocksdb-sys"$/ { getline; gsub(/version = |"/, ""); print }' "$root/Cargo.lock")
-  kept=${XDG_CACHE_HOME:-$HOME/.cache}/callboard/rocksdb/$version
+  kept=${XDG_CACHE_HOME:-$HOME/.cache}/callboard/rocksdb/$version-1
   if [ ! -f "$kept/librocksdb.a" ]; then
     say "building RocksDB $version from source: once, 16 to 24 minutes on two cores; cargo shows it as librocksdb-sys"
     cargo build --manifest-path "$root/Cargo.toml" --release --locked -p callboard-storage </dev/null

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use callboard::runtime::{ActorState, System};
+use callboard::runtime::{ActorState, Path, System};
 use callboard_test_client::Client;
 
 use consumer::{Until, consume};
@@ -29,7 +29,7 @@ use rig::{Rig, eventually};
 /// Topics under load and their partitions.
 const TOPICS: [(&str, i32); 3] = [("orders", 4), ("events", 3), ("audit", 1)];
 /// Hits of each kind when nothing else is said.
-const SHORT: u64 = 30;
+const SHORT: u64 = 20;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
@@ -130,7 +130,8 @@ fn panics_in_every_kind_of_actor_cost_nothing_but_a_retry() {
     let load = Load::start(&rig, &mut dice);
     let began = Instant::now();
     let deadline = began + Duration::from_secs(30 + times * 6);
-    let tally = nemesis::rage(rig.node().system(), &hits, times, deadline, &mut dice, || load.has_failed());
+    let paths: Vec<Path> = whole.keys().map(|path| Path::root(path)).collect();
+    let tally = nemesis::rage(rig.node().system(), &paths, &hits, times, deadline, &mut dice, || load.has_failed());
     let raged = began.elapsed();
     let seen = load.seen.clone();
     let (ledgers, mut faults) = load.end();

@@ -67,9 +67,11 @@ impl Dice {
     }
 }
 
-/// Hits every kind `times` times, in random order; gives up when `is_over` says that the load has.
+/// Hits every kind `times` times, in random order; `whole` is the tree that must come back each time. Gives up when
+/// `is_over` says that the load has.
 pub(crate) fn rage(
     system: &System,
+    whole: &[Path],
     hits: &Hits,
     times: u64,
     deadline: Instant,
@@ -77,7 +79,6 @@ pub(crate) fn rage(
     is_over: impl Fn() -> bool,
 ) -> Tally {
     let mut left: Vec<u64> = KINDS.iter().map(|_| times).collect();
-    let mut away: Vec<Option<Instant>> = KINDS.iter().map(|_| None).collect();
     let mut tally = Tally { hits: Vec::new(), faults: Vec::new() };
     while left.iter().any(|left| *left > 0) && tally.faults.is_empty() && !is_over() {
         if Instant::now() > deadline {
@@ -90,16 +91,30 @@ pub(crate) fn rage(
         if left[at] == 0 {
             continue;
         }
-        let kind = &KINDS[at];
-        let Some(path) = target(kind, system, dice) else {
-            let since = *away[at].get_or_insert_with(Instant::now);
-            if since.elapsed() > BACK_WITHIN {
-                tally.faults.push(format!("no {} is running since {:?}", kind.name, since.elapsed()));
+        // Three times of four the whole tree has to come back first, else a failure falls into the one before.
+        let (began, waits) = (Instant::now(), dice.below(4) > 0);
+        while waits && !is_over() {
+            let missing: Vec<&Path> = whole.iter().filter(|path| running((*path).clone(), system).is_none()).collect();
+            if missing.is_empty() {
+                break;
+            }
+            if began.elapsed() > BACK_WITHIN {
+                tally.faults.push(format!("not back after {BACK_WITHIN:?}: {missing:?}"));
+                break;
             }
             std::thread::sleep(Duration::from_millis(1));
-            continue;
+        }
+        let kind = &KINDS[at];
+        let began = Instant::now();
+        let mut found = target(kind, system, dice);
+        while found.is_none() && began.elapsed() < BACK_WITHIN && !is_over() {
+            std::thread::sleep(Duration::from_millis(1));
+            found = target(kind, system, dice);
+        }
+        let Some(path) = found else {
+            tally.faults.push(format!("no {} came back within {BACK_WITHIN:?}", kind.name));
+            break;
         };
-        away[at] = None;
         if hit(kind, &path, system, hits, dice) {
             left[at] -= 1;
         }

@@ -1,3 +1,9 @@
 //! Stories of one node in this process, told by a client on a socket.
 
+mod calls;
+mod hostile;
+mod keeping;
+mod reading;
 mod rig;
+mod topics;
+mod writing;

@@ -269,3 +269,36 @@ fn a_tree_that_cannot_start_says_why() {
         other => panic!("{other:?}"),
     }
 }
+
+/// The end of a write that keeps failing.
+struct Written;
+
+impl Message for Written {
+    fn may_be_poison(&self) -> bool {
+        false
+    }
+}
+
+struct Writer;
+
+impl Actor for Writer {
+    type Message = Written;
+
+    fn handle(&mut self, _: Written, _: &mut Context<Self>) -> Result<(), Failure> {
+        Err("disk on fire".into())
+    }
+}
+
+#[test]
+fn what_an_actor_waits_for_is_never_taken_for_poison() {
+    testkit::run_tree(1, tree(ChildSpec::worker("w", |_| Ok(Writer))), |system| async move {
+        let writer = system.resolve::<Written>(&Path::root("root/w")).expect("is there");
+        for _ in 0..20 {
+            writer.tell(Written).expect("has room");
+        }
+        tokio::time::sleep(second()).await;
+        assert_eq!(system.info(writer.path()).expect("is there").restarts, 20);
+        assert_eq!(system.dead_letters().poison, 0);
+    })
+    .expect("starts");
+}
