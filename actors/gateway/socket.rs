@@ -20,6 +20,8 @@ use super::connection::ConnectionMessage;
 
 /// Pieces handed to one `writev`; Linux takes 1,024 at most.
 const SLICES_MAX: usize = 64;
+/// What the smallest request counts for: its place in the queues, and the answer that is made for it.
+const REQUEST_MIN: usize = 1024;
 /// How long a client may be silent inside a request, while it holds a share of everyone's budget.
 const INSIDE: Duration = Duration::from_secs(10);
 /// How long a silent connection keeps its read buffer.
@@ -100,7 +102,7 @@ async fn next_frame(
         if let Some(len) = decoder.announced().transpose()? {
             // The body is read only against a share of the budgets.
             if taken.is_none() {
-                taken = Some(share(&limits.own, &limits.all, len).await);
+                taken = Some(share(&limits.own, &limits.all, len.max(REQUEST_MIN)).await);
             }
             if let Some(frame) = decoder.next_frame()?
                 && let Some(share) = taken.take()
