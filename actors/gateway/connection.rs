@@ -228,7 +228,7 @@ impl Connection {
                         self.fetches.insert(number, fetching);
                         self.fetch_next(number, |fetching, services| fetching.start(&myself, services), ctx)
                     }
-                    Err(answer) => self.answer(number, vec![answer?], ErrorCode::InvalidRequest),
+                    Err(answer) => self.answer(number, answer?, ErrorCode::InvalidRequest),
                 }
             }
             _ => {

@@ -68,7 +68,7 @@ impl Fetching {
         number: u64,
         connection: u64,
         services: &Services,
-    ) -> Result<Self, Result<Bytes, EncodeError>> {
+    ) -> Result<Self, Result<Vec<Bytes>, EncodeError>> {
         let refusal = if request.replica_id >= 0 {
             // Replication between our own nodes does not go through this port.
             Some(ErrorCode::InvalidRequest)
@@ -82,7 +82,7 @@ impl Fetching {
         };
         if let Some(error) = refusal {
             let response = FetchResponse { throttle_time_ms: 0, error, session_id: 0, topics: Vec::new() };
-            return Err(wire::encode_response(call.0, call.1, &response).map(|gathered| joined(gathered.segments)));
+            return Err(wire::encode_response(call.0, call.1, &response).map(|gathered| gathered.segments));
         }
         let published = services.published.borrow();
         let mut topics = Vec::with_capacity(request.topics.len());
@@ -262,12 +262,6 @@ pub(super) fn read(storage: &dyn Storage, job: ReadJob) -> Vec<(u32, Result<Read
         (read.index, storage.read(log, read.from, read.until, read.max_bytes, read.min_one))
     };
     job.0.into_iter().map(read).collect()
-}
-
-fn joined(segments: Vec<Bytes>) -> Bytes {
-    let mut all = bytes::BytesMut::with_capacity(segments.iter().map(Bytes::len).sum());
-    segments.iter().for_each(|segment| all.extend_from_slice(segment));
-    all.freeze()
 }
 
 /// Clients read the positions in an error's row too.
