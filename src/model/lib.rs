@@ -3,6 +3,7 @@
 //! Invariant: a value of these types is well-formed by construction.
 //! Deliberately absent: IO, clocks, randomness, actors, codecs for compressed data.
 
+mod batch_writer;
 mod epoch;
 mod error_code;
 mod ids;
@@ -15,6 +16,7 @@ mod record;
 mod record_batch;
 mod time;
 
+pub use batch_writer::{BatchHead, BatchWriter, NewRecord, record_size_max};
 pub use epoch::{LeaderEpoch, PartitionEpoch, ProducerEpoch};
 pub use error_code::ErrorCode;
 pub use ids::{BrokerId, ClusterId, LogId, PartitionIndex, ProducerId, TopicId, TopicIdError, TopicPartition};
@@ -23,5 +25,7 @@ pub use log_config::{CleanupPolicy, CompressionType, FlushMode, LogConfig, Times
 pub use names::{TopicName, TopicNameError};
 pub use offset::Offset;
 pub use record::{Record, RecordError, RecordHeader, Records};
-pub use record_batch::{BatchError, BatchHeader, Batches, CheckedBatch, Compression, HEADER_LEN, PREFIX_LEN, Prefix};
+pub use record_batch::{
+    BatchError, BatchHeader, Batches, CheckedBatch, Compression, DELETE_HORIZON, HEADER_LEN, PREFIX_LEN, Prefix,
+};
 pub use time::{Tick, Timestamp};

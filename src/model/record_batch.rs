@@ -16,9 +16,9 @@ use crate::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp};
 /// Bytes of a batch before its records.
 pub const HEADER_LEN: usize = 61;
 /// Bytes before the part that the length field counts.
-const LENGTH_END: usize = 12;
+pub(crate) const LENGTH_END: usize = 12;
 /// Where the checksummed part begins.
-const CRC_START: usize = 21;
+pub(crate) const CRC_START: usize = 21;
 /// The bytes that a leader assigns: base offset, length, leader epoch.
 pub const PREFIX_LEN: usize = 16;
 
@@ -27,6 +27,8 @@ const COMPRESSION_MASK: i16 = 0b111;
 const LOG_APPEND_TIME: i16 = 1 << 3;
 const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
+/// The attribute bit that makes the base timestamp a delete horizon (KIP-534).
+pub const DELETE_HORIZON: i16 = 1 << 6;
 
 /// The codec of a batch's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +56,11 @@ impl Compression {
             4 => Ok(Self::Zstd),
             other => Err(BatchError::Compression(other)),
         }
+    }
+
+    /// Attributes with this codec in place of the one they have.
+    pub(crate) fn into_attributes(self, attributes: i16) -> i16 {
+        (attributes & !COMPRESSION_MASK) | self as i16
     }
 
     /// Kafka's name for it.
@@ -204,6 +211,11 @@ impl BatchHeader {
     /// Whether it belongs to a transaction.
     pub fn is_transactional(&self) -> bool {
         self.attributes & TRANSACTIONAL != 0
+    }
+
+    /// Since when its tombstones may go: the base timestamp then, set by the first compaction that met them (KIP-534).
+    pub fn delete_horizon(&self) -> Option<Timestamp> {
+        (self.attributes & DELETE_HORIZON != 0).then_some(self.base_timestamp)
     }
 
     /// Whether it carries a control record instead of user data.
