@@ -1,6 +1,7 @@
 //! A node's settings under the names that Kafka's clients and tools know them by.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use callboard_controller::{StaticConfig, broker_config, topic_config};
 use callboard_settings::Settings;
@@ -32,6 +33,19 @@ pub(crate) fn static_config(settings: &Settings) -> Result<StaticConfig, NodeErr
     set("connections.max.idle.ms", kafka.connections_max_idle.as_millis().to_string());
     set("max.connections", kafka.max_connections.to_string());
     set("queued.max.request.bytes", kafka.in_flight_max_bytes.get().to_string());
+    let groups = &settings.groups;
+    let millis = |time: Duration| time.as_millis().to_string();
+    set("group.min.session.timeout.ms", millis(groups.min_session_timeout));
+    set("group.max.session.timeout.ms", millis(groups.max_session_timeout));
+    set("group.initial.rebalance.delay.ms", millis(groups.initial_rebalance_delay));
+    set("group.max.size", groups.max_size.to_string());
+    set("offsets.retention.minutes", groups.offsets_retention_minutes().to_string());
+    set("offsets.retention.check.interval.ms", millis(groups.offsets_retention_check_interval));
+    set("offset.metadata.max.bytes", groups.offset_metadata_max_bytes.get().to_string());
+    set("offsets.commit.timeout.ms", millis(groups.offsets_commit_timeout));
+    set("offsets.topic.num.partitions", groups.offsets_topic_num_partitions.to_string());
+    set("offsets.topic.replication.factor", groups.offsets_topic_replication_factor.to_string());
+    set("offsets.topic.segment.bytes", groups.offsets_topic_segment_bytes.get().to_string());
     for (name, value) in &kafka.topic_defaults {
         let config = topic_config::require(name).map_err(|error| NodeError::TopicDefault(error.to_string()))?;
         // The first synonym has the topic config's own unit.

@@ -6,6 +6,7 @@
 mod batch_writer;
 mod epoch;
 mod error_code;
+mod group_config;
 mod ids;
 mod journal;
 pub mod limits;
@@ -19,6 +20,7 @@ mod time;
 pub use batch_writer::{BatchHead, BatchWriter, NewRecord, record_size_max};
 pub use epoch::{LeaderEpoch, PartitionEpoch, ProducerEpoch};
 pub use error_code::ErrorCode;
+pub use group_config::GroupConfig;
 pub use ids::{BrokerId, ClusterId, LogId, PartitionIndex, ProducerId, TopicId, TopicIdError, TopicPartition};
 pub use journal::{Durability, JournalWrite, LogWrite, StateFamily, StoredBatch};
 pub use log_config::{CleanupPolicy, CompressionType, FlushMode, LogConfig, TimestampType};

@@ -11,6 +11,7 @@ mod admin;
 mod document;
 mod error;
 mod explain;
+mod groups;
 mod kafka;
 mod key;
 mod layers;
@@ -26,6 +27,7 @@ pub use admin::AdminSettings;
 pub use document::render_node_toml;
 pub use error::{Problem, SettingsError};
 pub use explain::{check, explain, print};
+pub use groups::GroupsSettings;
 pub use kafka::KafkaSettings;
 pub use key::Key;
 pub(crate) use key::Setting;
@@ -45,6 +47,8 @@ pub struct Settings {
     pub storage: StorageSettings,
     /// The port that Kafka clients speak to, and what clients may ask for.
     pub kafka: KafkaSettings,
+    /// Consumer groups of the classic protocol, and the topic that keeps them and their offsets.
+    pub groups: GroupsSettings,
     /// The HTTP port for health, metrics and inspection.
     pub admin: AdminSettings,
     /// How the work is spread over threads.
@@ -58,6 +62,7 @@ pub(crate) const SECTIONS: &[(&str, &str, &[Key])] = &[
     ("node", NodeSettings::PURPOSE, NodeSettings::KEYS),
     ("storage", StorageSettings::PURPOSE, StorageSettings::KEYS),
     ("kafka", KafkaSettings::PURPOSE, KafkaSettings::KEYS),
+    ("groups", GroupsSettings::PURPOSE, GroupsSettings::KEYS),
     ("admin", AdminSettings::PURPOSE, AdminSettings::KEYS),
     ("runtime", RuntimeSettings::PURPOSE, RuntimeSettings::KEYS),
     ("log", LogSettings::PURPOSE, LogSettings::KEYS),

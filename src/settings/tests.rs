@@ -258,6 +258,18 @@ fn values_that_contradict_each_other_are_told_with_who_set_them() {
 }
 
 #[test]
+fn groups_are_held_to_what_is_set_and_to_kafka_s_defaults_otherwise() {
+    assert_eq!(Settings::default().groups.config(), callboard_model::GroupConfig::default());
+    let text = "[groups]\nmin_session_timeout = \"1s\"\noffsets_retention = \"61s\"\nmax_size = 7\n";
+    let config = load(text, &[], &[]).unwrap().settings.groups.config();
+    assert_eq!(config.min_session_timeout, Duration::from_secs(1));
+    assert_eq!(config.offsets_retention, Duration::from_secs(120), "a begun minute counts whole");
+    assert_eq!(config.max_size, 7);
+    let message = refusal("[groups]\nmin_session_timeout = \"1h\"\n", &[], &[]);
+    assert!(message.contains("no session timeout would be legal"), "{message}");
+}
+
+#[test]
 fn dev_puts_its_data_into_the_user_s_data_folder() {
     let dev = |env: &[(&str, &str)], flags: &[(&str, &str)]| {
         Settings::load(Sources { mode: Mode::Dev, file: None, env: pairs(env), flags: pairs(flags) })

@@ -35,6 +35,12 @@ impl Settings {
             "one connection cannot have more in flight than all of them",
         );
         must_agree(
+            self.groups.min_session_timeout <= self.groups.max_session_timeout,
+            "groups.min_session_timeout",
+            "groups.max_session_timeout",
+            "no session timeout would be legal",
+        );
+        must_agree(
             self.storage.memtable_bytes <= self.storage.generation_bytes,
             "storage.memtable_bytes",
             "storage.generation_bytes",

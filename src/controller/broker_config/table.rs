@@ -350,6 +350,13 @@ pub const ALL: &[BrokerConfig] = &[
         POSITIVE,
         "The replicas of the topic that holds groups and their offsets.",
     ),
+    fixed(
+        "offsets.topic.segment.bytes",
+        Int,
+        Some("104857600"),
+        POSITIVE,
+        "The segment.bytes that the topic that holds groups and their offsets is created with.",
+    ),
     fixed("process.roles", List, None, Valid::EachOf(&["broker", "controller"]), "What the node does in the cluster."),
     fixed(
         "producer.id.expiration.ms",
