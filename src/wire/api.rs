@@ -1,9 +1,11 @@
 //! Which APIs and versions are served: the one table that everything else asks.
 //!
 //! Lower bounds are Apache Kafka 4's (KIP-896). Every range must keep containing the exact versions by which librdkafka
-//! up to 2.11.0 recognises features: Produce 0, 3, 7; Fetch 4, 10; ListOffsets 1; InitProducerId 0; ApiVersions 0.
-//! Upper bounds stop below what is not built: Metadata 10 and Fetch 13 need topic ids, Fetch 12 diverging epochs,
-//! Produce 12 the second transaction protocol.
+//! up to 2.11.0 recognises features: Produce 0, 3, 7; Fetch 4, 10; ListOffsets 1; InitProducerId 0; ApiVersions 0;
+//! OffsetCommit 2; OffsetFetch 1; 0 of FindCoordinator, JoinGroup, SyncGroup, Heartbeat and LeaveGroup (kafka-go's
+//! low-level client has the same numbers built in). Upper bounds stop below what is not built: Metadata 10 and Fetch 13
+//! need topic ids, Fetch 12 diverging epochs, Produce 12 the second transaction protocol, OffsetCommit and OffsetFetch 9
+//! the consumer group protocol of KIP-848.
 
 use std::ops::RangeInclusive;
 
@@ -49,6 +51,24 @@ api_keys! {
     ListOffsets = 2;
     /// Brokers, topics, leaders.
     Metadata = 3;
+    /// Remembers how far a group has read.
+    OffsetCommit = 8;
+    /// How far a group has read.
+    OffsetFetch = 9;
+    /// Who coordinates a group.
+    FindCoordinator = 10;
+    /// Makes a client a member of a group.
+    JoinGroup = 11;
+    /// Keeps a member in its group.
+    Heartbeat = 12;
+    /// Takes members out of their group.
+    LeaveGroup = 13;
+    /// Hands out what each member reads.
+    SyncGroup = 14;
+    /// Groups with their members.
+    DescribeGroups = 15;
+    /// Groups by name.
+    ListGroups = 16;
     /// This table.
     ApiVersions = 18;
     /// Creates topics.
@@ -67,8 +87,12 @@ api_keys! {
     AlterConfigs = 33;
     /// Adds partitions to topics.
     CreatePartitions = 37;
+    /// Deletes groups that have no members.
+    DeleteGroups = 42;
     /// Changes single configs.
     IncrementalAlterConfigs = 44;
+    /// Forgets how far a group has read in some topics.
+    OffsetDelete = 47;
     /// Brokers without topics.
     DescribeCluster = 60;
 }
@@ -81,6 +105,9 @@ struct Spec {
     /// The first version with compact lengths and tagged fields.
     flexible_from: i16,
 }
+
+/// For an API without a flexible version.
+const NEVER: i16 = i16::MAX;
 
 const fn spec(min: i16, max: i16, flexible_from: i16) -> Spec {
     Spec { advertised: (min, max), served_from: min, flexible_from }
@@ -95,6 +122,15 @@ impl ApiKey {
             Self::Fetch => spec(4, 11, 12),
             Self::ListOffsets => spec(1, 7, 6),
             Self::Metadata => spec(0, 9, 9),
+            Self::OffsetCommit => spec(2, 8, 8),
+            Self::OffsetFetch => spec(1, 8, 6),
+            Self::FindCoordinator => spec(0, 4, 3),
+            Self::JoinGroup => spec(0, 9, 6),
+            Self::Heartbeat => spec(0, 4, 4),
+            Self::LeaveGroup => spec(0, 5, 4),
+            Self::SyncGroup => spec(0, 5, 4),
+            Self::DescribeGroups => spec(0, 6, 5),
+            Self::ListGroups => spec(0, 5, 3),
             Self::ApiVersions => spec(0, 4, 3),
             Self::CreateTopics => spec(2, 6, 5),
             Self::DeleteTopics => spec(1, 5, 4),
@@ -104,7 +140,9 @@ impl ApiKey {
             Self::DescribeConfigs => spec(1, 4, 4),
             Self::AlterConfigs => spec(0, 2, 2),
             Self::CreatePartitions => spec(0, 3, 2),
+            Self::DeleteGroups => spec(0, 2, 2),
             Self::IncrementalAlterConfigs => spec(0, 1, 1),
+            Self::OffsetDelete => spec(0, 0, NEVER),
             Self::DescribeCluster => spec(0, 1, 0),
         }
     }
@@ -176,6 +214,13 @@ mod tests {
             (ApiKey::Produce, &[0, 3, 7][..]),
             (ApiKey::Fetch, &[4, 10]),
             (ApiKey::ListOffsets, &[1]),
+            (ApiKey::OffsetCommit, &[2]),
+            (ApiKey::OffsetFetch, &[1]),
+            (ApiKey::FindCoordinator, &[0]),
+            (ApiKey::JoinGroup, &[0]),
+            (ApiKey::Heartbeat, &[0]),
+            (ApiKey::LeaveGroup, &[0]),
+            (ApiKey::SyncGroup, &[0]),
             (ApiKey::InitProducerId, &[0]),
             (ApiKey::ApiVersions, &[0]),
         ];

@@ -14,6 +14,9 @@ use crate::{ApiKey, CodecError, DecodeError, EncodeError, api};
 pub mod api_versions;
 pub mod client;
 mod fit;
+mod groups;
+
+pub use groups::*;
 
 pub use kafka_wire::alter_configs_request::{AlterConfigsResource, AlterableConfig};
 pub use kafka_wire::alter_configs_response::AlterConfigsResourceResponse;
@@ -156,6 +159,15 @@ macro_rules! control_plane {
 control_plane! {
     ListOffsets, ListOffsetsRequest, ListOffsetsResponse;
     Metadata, MetadataRequest, MetadataResponse;
+    OffsetCommit, OffsetCommitRequest, OffsetCommitResponse;
+    OffsetFetch, OffsetFetchRequest, OffsetFetchResponse;
+    FindCoordinator, FindCoordinatorRequest, FindCoordinatorResponse;
+    JoinGroup, JoinGroupRequest, JoinGroupResponse;
+    Heartbeat, HeartbeatRequest, HeartbeatResponse;
+    LeaveGroup, LeaveGroupRequest, LeaveGroupResponse;
+    SyncGroup, SyncGroupRequest, SyncGroupResponse;
+    DescribeGroups, DescribeGroupsRequest, DescribeGroupsResponse;
+    ListGroups, ListGroupsRequest, ListGroupsResponse;
     ApiVersions, ApiVersionsRequest, ApiVersionsResponse;
     CreateTopics, CreateTopicsRequest, CreateTopicsResponse;
     DeleteTopics, DeleteTopicsRequest, DeleteTopicsResponse;
@@ -165,7 +177,9 @@ control_plane! {
     DescribeConfigs, DescribeConfigsRequest, DescribeConfigsResponse;
     AlterConfigs, AlterConfigsRequest, AlterConfigsResponse;
     CreatePartitions, CreatePartitionsRequest, CreatePartitionsResponse;
+    DeleteGroups, DeleteGroupsRequest, DeleteGroupsResponse;
     IncrementalAlterConfigs, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse;
+    OffsetDelete, OffsetDeleteRequest, OffsetDeleteResponse;
     DescribeCluster, DescribeClusterRequest, DescribeClusterResponse;
 }
 

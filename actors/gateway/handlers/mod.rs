@@ -56,6 +56,18 @@ pub(super) async fn handle(call: Call, services: &Services) -> Result<Bytes, Str
             (version, configs::alter_incrementally(request, services).await.into())
         }
         Request::DescribeCluster(request) => (version, describe_cluster::answer(&request, local, services).into()),
+        // Not told to clients, so nobody asks: their coordinator comes next.
+        Request::OffsetCommit(_)
+        | Request::OffsetFetch(_)
+        | Request::FindCoordinator(_)
+        | Request::JoinGroup(_)
+        | Request::Heartbeat(_)
+        | Request::LeaveGroup(_)
+        | Request::SyncGroup(_)
+        | Request::DescribeGroups(_)
+        | Request::ListGroups(_)
+        | Request::DeleteGroups(_)
+        | Request::OffsetDelete(_) => return Err(format!("{} version {version} is not served", api.name())),
     };
     encode_response(correlation_id, version, response).map_err(|error| error.to_string())
 }

@@ -18,6 +18,8 @@ macro_rules! nothing_to_drop {
     };
 }
 
+mod groups;
+
 nothing_to_drop!(
     CreateTopicsResponse,
     DeleteRecordsResponse,

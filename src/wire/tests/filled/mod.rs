@@ -15,11 +15,24 @@ macro_rules! made {
     }};
 }
 
+mod groups;
+
 /// A request of the control plane with every field of its version set.
 pub(crate) fn request(key: ApiKey, version: i16) -> Request {
     let since = |first: i16| version >= first;
     match key {
         ApiKey::Produce | ApiKey::Fetch => unreachable!("{key:?} has its own decoder"),
+        ApiKey::OffsetCommit
+        | ApiKey::OffsetFetch
+        | ApiKey::FindCoordinator
+        | ApiKey::JoinGroup
+        | ApiKey::Heartbeat
+        | ApiKey::LeaveGroup
+        | ApiKey::SyncGroup
+        | ApiKey::DescribeGroups
+        | ApiKey::ListGroups
+        | ApiKey::DeleteGroups
+        | ApiKey::OffsetDelete => groups::request(key, version),
         ApiKey::ListOffsets => Request::ListOffsets(made!(ListOffsetsRequest {
             replica_id: -1,
             isolation_level: i8::from(since(2)),
@@ -134,6 +147,17 @@ pub(crate) fn request(key: ApiKey, version: i16) -> Request {
 pub(crate) fn response(key: ApiKey) -> Response {
     match key {
         ApiKey::Produce | ApiKey::Fetch => unreachable!("{key:?} has its own encoder"),
+        ApiKey::OffsetCommit
+        | ApiKey::OffsetFetch
+        | ApiKey::FindCoordinator
+        | ApiKey::JoinGroup
+        | ApiKey::Heartbeat
+        | ApiKey::LeaveGroup
+        | ApiKey::SyncGroup
+        | ApiKey::DescribeGroups
+        | ApiKey::ListGroups
+        | ApiKey::DeleteGroups
+        | ApiKey::OffsetDelete => groups::response(key),
         ApiKey::ListOffsets => made!(ListOffsetsResponse {
             throttle_time_ms: 5,
             topics: vec![made!(ListOffsetsTopicResponse {
