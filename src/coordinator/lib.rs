@@ -10,6 +10,7 @@
 mod command;
 mod config;
 mod ids;
+mod placement;
 mod refusal;
 mod reply;
 
@@ -20,6 +21,7 @@ pub use command::{
 };
 pub use config::GroupConfig;
 pub use ids::{GroupId, InstanceId, MemberId};
+pub use placement::partition_of;
 pub use refusal::refusal_code;
 pub use reply::{
     DescribeGroupReply, DescribedMember, FetchedOffset, FetchedOffsets, GroupState, GroupType, JoinGroupReply,
