@@ -17,7 +17,7 @@ use callboard_storage::{CommitError, CommitHandle, Storage, StorageError, Ticket
 use callboard_wire::compression;
 
 use super::lookup::{Found, LookupError, Search};
-use super::message::{Append, Fetch, PartitionMessage, Waiter};
+use super::message::{Append, AppendInternal, Fetch, PartitionMessage, Waiter};
 use super::recovery::recover;
 use crate::clock::Clock;
 use crate::storage::{LeaderDirectory, Pool};
@@ -222,7 +222,9 @@ impl PartitionLeader {
                 Effect::Produced { waiter: Waiter::Produce(slot), result } => slot.answer(result),
                 Effect::Fetched { waiter: Waiter::Fetch(slot), result } => slot.answer(result),
                 Effect::Deleted { waiter: Waiter::Delete(reply), result } => reply.send(result),
-                Effect::Produced { .. } | Effect::Fetched { .. } | Effect::Deleted { .. } => {
+                Effect::Produced { waiter: Waiter::Internal(reply), result } => reply.send(result),
+                Effect::Settled { waiter: Waiter::Settle(reply), result } => reply.send(result),
+                Effect::Produced { .. } | Effect::Fetched { .. } | Effect::Deleted { .. } | Effect::Settled { .. } => {
                     return Err("an answer came for a waiter of another kind".into());
                 }
                 Effect::Rebuild { reason } => rebuild = Some(reason),
@@ -274,7 +276,26 @@ impl PartitionLeader {
         let waiter = slot.map(Waiter::Produce);
         self.lead(ctx, |leader, now, effects| {
             let decompressed = decompressed(&batch, leader.config(), now);
-            let append = machine::Append { waiter, acks, batch, deadline, zstd_allowed, internal: false, decompressed };
+            let (internal, expected_end) = (false, None);
+            let append =
+                machine::Append { waiter, acks, batch, deadline, zstd_allowed, internal, expected_end, decompressed };
+            leader.append(append, now, effects);
+        })
+    }
+
+    fn append_internal(&mut self, append: AppendInternal, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        let AppendInternal { batch, expected_end, deadline, reply } = append;
+        self.lead(ctx, |leader, now, effects| {
+            let append = machine::Append {
+                waiter: Some(Waiter::Internal(reply)),
+                acks: machine::Acks::All,
+                batch,
+                decompressed: None,
+                deadline,
+                zstd_allowed: true,
+                internal: true,
+                expected_end,
+            };
             leader.append(append, now, effects);
         })
     }
@@ -429,6 +450,10 @@ impl Actor for PartitionLeader {
         }
         match message {
             PartitionMessage::Append(append) => self.append(append, ctx),
+            PartitionMessage::AppendInternal(append) => self.append_internal(append, ctx),
+            PartitionMessage::Settle(reply) => {
+                self.lead(ctx, |leader, _, effects| leader.settle(Waiter::Settle(reply), effects))
+            }
             PartitionMessage::Fetch(fetch) => self.fetch(fetch, ctx),
             PartitionMessage::Committed { seq, result } => self.committed(seq, result, ctx),
             PartitionMessage::ListOffset { query, reply } => {

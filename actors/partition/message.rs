@@ -3,7 +3,7 @@
 use callboard_model::{CheckedBatch, LeaderEpoch, LogConfig, Offset, Tick};
 use callboard_partition::{
     Acks, DeleteError, EpochError, FetchError, Fetched, Isolation, LeaderSnapshot, ListOffset, ProduceError, Produced,
-    Recovered, Wait, Watermarks,
+    Recovered, SettleError, Settled, Wait, Watermarks,
 };
 use callboard_runtime::{ActorRef, Message, Reply};
 use callboard_storage::CommitError;
@@ -41,6 +41,10 @@ pub(crate) enum PartitionMessage {
         /// Where the answer goes: the new log start.
         reply: Reply<Result<Offset, DeleteError>>,
     },
+    /// Appends a batch of the platform's own: the rules for clients do not hold.
+    AppendInternal(AppendInternal),
+    /// Asks where the log stands, once everything appended by now is committed.
+    Settle(Reply<Result<Settled, SettleError>>),
     /// The topic's settings have changed.
     Configure(Box<LogConfig>),
     /// The journal has done, or refused, a write.
@@ -77,12 +81,14 @@ impl Message for PartitionMessage {
                 | Self::ListOffset { .. }
                 | Self::EpochEnd { .. }
                 | Self::DeleteRecords { .. }
+                | Self::AppendInternal(_)
         )
     }
 
     fn weight(&self) -> usize {
         match self {
             Self::Append(append) => append.batch.len(),
+            Self::AppendInternal(append) => append.batch.len(),
             _ => 0,
         }
     }
@@ -91,6 +97,7 @@ impl Message for PartitionMessage {
     fn fingerprint(&self) -> Option<u64> {
         match self {
             Self::Append(append) => Some(u64::from(append.batch.header().crc)),
+            Self::AppendInternal(append) => Some(u64::from(append.batch.header().crc)),
             _ => None,
         }
     }
@@ -102,6 +109,8 @@ impl Message for PartitionMessage {
             Self::ListOffset { .. } => "ListOffset",
             Self::EpochEnd { .. } => "EpochEnd",
             Self::DeleteRecords { .. } => "DeleteRecords",
+            Self::AppendInternal(_) => "AppendInternal",
+            Self::Settle(_) => "Settle",
             Self::Configure(_) => "Configure",
             Self::Committed { .. } => "Committed",
             Self::Recovered(_) => "Recovered",
@@ -127,6 +136,20 @@ pub(crate) struct Append {
     pub deadline: Tick,
     /// Whether the request's version permits zstd (KIP-110).
     pub zstd_allowed: bool,
+}
+
+/// A batch of the platform's own to append with acks=all, and who waits for it. Dropped without an answer, nobody knows
+/// whether it was appended.
+#[derive(Debug)]
+pub(crate) struct AppendInternal {
+    /// The batch.
+    pub batch: CheckedBatch,
+    /// Where the log has to end, if its writer cares.
+    pub expected_end: Option<Offset>,
+    /// When its writer stops waiting.
+    pub deadline: Tick,
+    /// Where the answer goes.
+    pub reply: Reply<Result<Produced, ProduceError>>,
 }
 
 /// A read, and who waits for it.
@@ -242,6 +265,10 @@ pub(super) enum Waiter {
     Produce(ProduceSlot),
     /// A fetch request's partition.
     Fetch(FetchSlot),
+    /// A part of the platform that appends.
+    Internal(Reply<Result<Produced, ProduceError>>),
+    /// A part of the platform that waits for what is under way.
+    Settle(Reply<Result<Settled, SettleError>>),
     /// A DeleteRecords request's partition.
     Delete(Reply<Result<Offset, DeleteError>>),
 }

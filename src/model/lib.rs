@@ -28,6 +28,7 @@ pub use names::{TopicName, TopicNameError};
 pub use offset::Offset;
 pub use record::{Record, RecordError, RecordHeader, Records};
 pub use record_batch::{
-    BatchError, BatchHeader, Batches, CheckedBatch, Compression, DELETE_HORIZON, HEADER_LEN, PREFIX_LEN, Prefix,
+    BatchError, BatchHeader, Batches, CONTROL, CheckedBatch, Compression, DELETE_HORIZON, HEADER_LEN, PREFIX_LEN,
+    Prefix,
 };
 pub use time::{Tick, Timestamp};

@@ -26,7 +26,8 @@ pub const PREFIX_LEN: usize = 16;
 const COMPRESSION_MASK: i16 = 0b111;
 const LOG_APPEND_TIME: i16 = 1 << 3;
 const TRANSACTIONAL: i16 = 1 << 4;
-const CONTROL: i16 = 1 << 5;
+/// The attribute bit of batches that carry the brokers' own records instead of user data.
+pub const CONTROL: i16 = 1 << 5;
 /// The attribute bit that makes the base timestamp a delete horizon (KIP-534).
 pub const DELETE_HORIZON: i16 = 1 << 6;
 

@@ -40,14 +40,16 @@ pub struct Append<W> {
     pub zstd_allowed: bool,
     /// Whether the platform itself appends: then the rules for clients do not hold.
     pub internal: bool,
+    /// Where the log has to end: a batch that its writer decided on another end is refused (compare and append).
+    pub expected_end: Option<Offset>,
 }
 
 impl<W> Leader<W> {
     /// Appends a batch, or refuses it. The answer comes when the batch is as safe as its producer asked for; a batch
     /// that was appended before is not appended again and gets its first offset, as safely (KIP-98).
     pub fn append(&mut self, append: Append<W>, now: Now, effects: &mut Vec<Effect<W>>) {
-        let Append { waiter, acks, mut batch, decompressed, deadline, zstd_allowed, internal } = append;
-        let rules = Rules { zstd_allowed, internal };
+        let Append { waiter, acks, mut batch, decompressed, deadline, zstd_allowed, internal, expected_end } = append;
+        let rules = Rules { zstd_allowed, internal, expected_end };
         let (produced, end) = match self.admit(&mut batch, decompressed.as_ref(), acks, rules, now) {
             Err(error) => {
                 if let Some(waiter) = waiter {
@@ -81,6 +83,9 @@ impl<W> Leader<W> {
             Standing::Leading => {}
             Standing::Resigned => return Err(ProduceError::NotLeader),
             Standing::Failed(error) => return Err(ProduceError::Storage(error.clone())),
+        }
+        if let Some(expected) = rules.expected_end.filter(|expected| *expected != self.end) {
+            return Err(ProduceError::UnexpectedEnd { expected, end: self.end });
         }
         let in_sync = self.replicas.in_sync();
         let wanted = self.replicas.effective_min_in_sync(self.config.min_insync_replicas);
@@ -145,6 +150,7 @@ impl<W> Leader<W> {
 pub(crate) struct Rules {
     pub(crate) zstd_allowed: bool,
     pub(crate) internal: bool,
+    pub(crate) expected_end: Option<Offset>,
 }
 
 #[cfg(test)]

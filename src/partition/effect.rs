@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use callboard_model::{Durability, LeaderEpoch, LogWrite, Offset, ProducerId, Timestamp};
 
-use crate::error::{DeleteError, FetchError, ProduceError};
+use crate::error::{DeleteError, FetchError, ProduceError, SettleError};
 
 /// Numbers the writes of one leadership; the journal does them in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +42,13 @@ pub enum Effect<W> {
         /// What.
         result: Result<Offset, DeleteError>,
     },
+    /// Tell that everything appended before the question is committed.
+    Settled {
+        /// Whom.
+        waiter: W,
+        /// Where the log stands now.
+        result: Result<Settled, SettleError>,
+    },
     /// This machine no longer agrees with storage: throw it away and begin again from there.
     Rebuild {
         /// Why, for the log.
@@ -58,6 +65,19 @@ pub struct Produced {
     pub log_append_time: Option<Timestamp>,
     /// The log's start.
     pub log_start: Offset,
+}
+
+/// A log all of which, up to `end`, is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// First readable offset.
+    pub start: Offset,
+    /// Where the log ended when it was asked about.
+    pub end: Offset,
+    /// The leadership.
+    pub epoch: LeaderEpoch,
+    /// `max.message.bytes` of the topic.
+    pub max_message_bytes: usize,
 }
 
 /// The three positions that every fetch row carries, errors included.

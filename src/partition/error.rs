@@ -178,6 +178,15 @@ pub enum ProduceError {
         /// The newest seen.
         current: ProducerEpoch,
     },
+    /// The log does not end where its writer expects; somebody else has written, or the writer is of an earlier life.
+    /// Clients cannot ask for this.
+    #[error("the log ends at {end}, its writer expects {expected}")]
+    UnexpectedEnd {
+        /// Where the writer expects it to end.
+        expected: Offset,
+        /// Where it ends.
+        end: Offset,
+    },
     /// Not acknowledged in the time that the producer gave; it may still be.
     #[error("not acknowledged within the timeout")]
     TimedOut,
@@ -208,7 +217,7 @@ impl ProduceError {
             | Self::Unreadable
             | Self::Records { .. } => ErrorCode::InvalidRecord,
             Self::Transactional { .. } => ErrorCode::InvalidTxnState,
-            Self::OutOfOrder { .. } => ErrorCode::OutOfOrderSequenceNumber,
+            Self::OutOfOrder { .. } | Self::UnexpectedEnd { .. } => ErrorCode::OutOfOrderSequenceNumber,
             Self::ProducerFenced { .. } => ErrorCode::InvalidProducerEpoch,
             Self::TimedOut => ErrorCode::RequestTimedOut,
             Self::Storage(_) => ErrorCode::KafkaStorageError,
@@ -219,6 +228,17 @@ impl ProduceError {
     pub fn record_failures(&self) -> &[RecordFailure] {
         if let Self::Records { failures } = self { failures } else { &[] }
     }
+}
+
+/// Why a log did not settle.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettleError {
+    /// This replica leads no more.
+    #[error("this replica no longer leads the partition")]
+    NotLeader,
+    /// Storage failed; what was under way may or may not be there.
+    #[error(transparent)]
+    Storage(#[from] WriteError),
 }
 
 /// Why nothing was read.

@@ -97,6 +97,12 @@ fn check_waiting<W>(leader: &Leader<W>) -> Result<(), Violation> {
         let earliest = leader.fetches.earliest();
         hold!(earliest.is_some_and(|tick| tick <= delayed.until), "a fetch's deadline is forgotten");
     }
+    let mut earlier = leader.high_watermark;
+    for (at, (end, _)) in leader.settling.iter().enumerate() {
+        let grows = if at == 0 { earlier < *end } else { earlier <= *end };
+        hold!(grows && *end <= leader.end, "somebody waits for {end} to be committed though {earlier} is");
+        earlier = *end;
+    }
     hold!(leader.standing == Standing::Leading || leader.waiting() == 0, "somebody waits for a leader that ended");
     Ok(())
 }
@@ -134,6 +140,6 @@ fn check_state<W>(leader: &Leader<W>) -> Result<(), Violation> {
 
 impl<W> Leader<W> {
     fn waiting(&self) -> usize {
-        self.leader_acks.len() + self.all_acks.len() + self.fetches.len() + self.deletes.len()
+        self.leader_acks.len() + self.all_acks.len() + self.fetches.len() + self.deletes.len() + self.settling.len()
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use callboard_model::{Durability, FlushMode, LeaderEpoch, LogConfig, LogId, LogWrite, Offset, Tick, Timestamp};
 
 use crate::delayed::{DelayedDelete, DelayedFetches, DelayedProduce, DelayedProduces};
-use crate::effect::{Effect, Produced, Ticket, Watermarks};
+use crate::effect::{Effect, Produced, Settled, Ticket, Watermarks};
 use crate::epoch_history::EpochHistory;
-use crate::error::{DeleteError, EpochError, ProduceError, WriteError};
+use crate::error::{DeleteError, EpochError, ProduceError, SettleError, WriteError};
 use crate::invariant;
 use crate::producer_state::ProducerStates;
 use crate::recovery::{RecoverError, Recovered, Replayed, replay};
@@ -88,6 +88,8 @@ pub struct Leader<W> {
     pub(crate) all_acks: DelayedProduces<W>,
     pub(crate) fetches: DelayedFetches<W>,
     pub(crate) deletes: VecDeque<DelayedDelete<W>>,
+    /// Who waits until the log is committed up to where it ended when they asked.
+    pub(crate) settling: VecDeque<(Offset, W)>,
 }
 
 /// A leader's numbers, for metrics and for people.
@@ -153,6 +155,7 @@ impl<W> Leader<W> {
             all_acks: DelayedProduces::new(),
             fetches: DelayedFetches::new(),
             deletes: VecDeque::new(),
+            settling: VecDeque::new(),
         };
         if !writes.is_empty() {
             leader.write(leader.durability(), writes, effects);
@@ -221,7 +224,7 @@ impl<W> Leader<W> {
 
     fn fail(&mut self, error: WriteError, effects: &mut Vec<Effect<W>>) {
         self.standing = Standing::Failed(error.clone());
-        self.refuse_writers(ProduceError::Storage(error.clone()), DeleteError::Storage(error.clone()), effects);
+        self.refuse_writers(error.clone().into(), error.clone().into(), error.clone().into(), effects);
         // What is below the high watermark stays true: readers get that instead of an error.
         for fetch in self.fetches.take_all() {
             self.answer_fetch(fetch, effects);
@@ -233,22 +236,52 @@ impl<W> Leader<W> {
     /// Ends the leadership: every waiter is sent to look for the new leader.
     pub fn resign(&mut self, effects: &mut Vec<Effect<W>>) {
         self.standing = Standing::Resigned;
-        self.refuse_writers(ProduceError::NotLeader, DeleteError::NotLeader, effects);
+        self.refuse_writers(ProduceError::NotLeader, DeleteError::NotLeader, SettleError::NotLeader, effects);
         for fetch in self.fetches.take_all() {
             self.answer_fetch(fetch, effects);
         }
         self.debug_check();
     }
 
-    fn refuse_writers(&mut self, produce: ProduceError, delete: DeleteError, effects: &mut Vec<Effect<W>>) {
+    fn refuse_writers(
+        &mut self,
+        produce: ProduceError,
+        delete: DeleteError,
+        settle: SettleError,
+        effects: &mut Vec<Effect<W>>,
+    ) {
         for DelayedProduce { waiter, .. } in self.leader_acks.take_all().chain(self.all_acks.take_all()) {
             effects.push(Effect::Produced { waiter, result: Err(produce.clone()) });
         }
         for DelayedDelete { waiter, .. } in self.deletes.drain(..) {
             effects.push(Effect::Deleted { waiter, result: Err(delete.clone()) });
         }
+        for (_, waiter) in self.settling.drain(..) {
+            effects.push(Effect::Settled { waiter, result: Err(settle.clone()) });
+        }
         self.in_flight.clear();
         self.start_ticket = None;
+    }
+
+    /// Answers once everything that is appended by now is committed: from then on a reader who goes as far as the
+    /// answer's end has seen all that was under way before the question, and none of it can be lost any more.
+    pub fn settle(&mut self, waiter: W, effects: &mut Vec<Effect<W>>) {
+        let refusal = match &self.standing {
+            Standing::Leading => {
+                self.settling.push_back((self.end, waiter));
+                return self.answer_settled(effects);
+            }
+            Standing::Resigned => SettleError::NotLeader,
+            Standing::Failed(error) => SettleError::Storage(error.clone()),
+        };
+        effects.push(Effect::Settled { waiter, result: Err(refusal) });
+    }
+
+    fn answer_settled(&mut self, effects: &mut Vec<Effect<W>>) {
+        while let Some((end, waiter)) = self.settling.pop_front_if(|(end, _)| *end <= self.high_watermark) {
+            let (start, epoch, max_message_bytes) = (self.start, self.epoch, self.config.max_message_bytes);
+            effects.push(Effect::Settled { waiter, result: Ok(Settled { start, end, epoch, max_message_bytes }) });
+        }
     }
 
     /// Takes other settings for the topic. A lower `min.insync.replicas` may commit what waited for it.
@@ -390,6 +423,7 @@ impl<W> Leader<W> {
         while let Some(fetch) = self.fetches.pop_passed(self.high_watermark) {
             self.answer_fetch(fetch, effects);
         }
+        self.answer_settled(effects);
     }
 
     /// The invariants that cost nothing, after every change in debug builds; tests ask for all of them.

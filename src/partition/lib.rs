@@ -26,9 +26,9 @@ mod tail;
 mod validate;
 
 pub use append::{Acks, Append};
-pub use effect::{AbortedTransaction, Effect, FetchData, Fetched, Produced, Ticket, Watermarks};
+pub use effect::{AbortedTransaction, Effect, FetchData, Fetched, Produced, Settled, Ticket, Watermarks};
 pub use error::{
-    DeleteError, EpochError, FetchError, ListError, ProduceError, RecordFailure, RecordReason, WriteError,
+    DeleteError, EpochError, FetchError, ListError, ProduceError, RecordFailure, RecordReason, SettleError, WriteError,
 };
 pub use fetch::{Fetch, Isolation, Wait};
 pub use layout::StateError;

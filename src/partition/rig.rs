@@ -282,6 +282,7 @@ pub(crate) fn append(waiter: u32, acks: Acks, batch: CheckedBatch) -> Append<u32
         deadline: tick(30_000),
         zstd_allowed: true,
         internal: false,
+        expected_end: None,
     }
 }
 

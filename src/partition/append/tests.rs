@@ -149,6 +149,23 @@ fn the_platform_s_own_batches_are_held_to_no_client_s_rule() {
 }
 
 #[test]
+fn a_batch_for_another_end_is_refused_before_it_is_looked_at_and_changes_nothing() {
+    let mut rig = rig();
+    rig.append(1, Acks::All, &Made::of(2, T));
+    for (waiter, expected) in [(2, 0), (3, 1), (4, 3)] {
+        let mut own = append(waiter, Acks::All, Made::of(1, T).batch());
+        own.expected_end = Some(Offset(expected));
+        let effects = rig.call(|leader, now, effects| leader.append(own, now, effects));
+        let (expected, end) = (Offset(expected), Offset(2));
+        assert_eq!(*refusal(&effects), ProduceError::UnexpectedEnd { expected, end });
+    }
+    let mut own = append(5, Acks::All, Made::of(1, T).batch());
+    own.expected_end = Some(Offset(2));
+    rig.call(|leader, now, effects| leader.append(own, now, effects));
+    assert_eq!(rig.settle(), [produced(1, 0), produced(5, 2)]);
+}
+
+#[test]
 fn a_producer_s_answer_tells_where_the_log_starts_now() {
     let mut rig = rig();
     rig.append(1, Acks::All, &Made::of(2, T));

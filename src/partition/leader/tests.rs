@@ -198,6 +198,51 @@ fn resigning_sends_every_waiter_to_the_new_leader() {
 }
 
 #[test]
+fn a_log_is_settled_once_all_that_it_had_is_committed() {
+    let mut rig = rig();
+    let settle = |rig: &mut Rig, waiter| rig.call(|leader, _, effects| leader.settle(waiter, effects));
+    let settled = |waiter, end| Effect::Settled {
+        waiter,
+        result: Ok(Settled {
+            start: Offset(0),
+            end: Offset(end),
+            epoch: LeaderEpoch(0),
+            max_message_bytes: LogConfig::default().max_message_bytes,
+        }),
+    };
+    assert_eq!(settle(&mut rig, 1), [settled(1, 0)]);
+    rig.append(2, Acks::All, &Made::of(2, T));
+    assert_eq!(settle(&mut rig, 3), []);
+    rig.append(4, Acks::All, &Made::of(3, T));
+    assert_eq!(settle(&mut rig, 5), []);
+    // What was appended after the question is none of its business.
+    assert_eq!(rig.write_one(), Some(vec![produced(2, 0), settled(3, 2)]));
+    assert_eq!(rig.write_one(), Some(vec![produced(4, 2), settled(5, 5)]));
+}
+
+#[test]
+fn who_waits_for_a_log_to_settle_is_told_that_it_will_not() {
+    let mut rig = rig();
+    rig.append(1, Acks::None, &Made::of(2, T));
+    rig.call(|leader, _, effects| leader.settle(2, effects));
+    let error = WriteError::Failed("gone".to_owned());
+    let effects = rig.call(|leader, _, effects| leader.write_failed(Ticket(1), error.clone(), effects));
+    let refused = |waiter, error| Effect::Settled { waiter, result: Err(error) };
+    assert_eq!(effects[0], refused(2, SettleError::Storage(error.clone())));
+    let effects = rig.call(|leader, _, effects| leader.settle(3, effects));
+    assert_eq!(effects, [refused(3, SettleError::Storage(error))]);
+
+    let mut rig = self::rig();
+    rig.append(1, Acks::None, &Made::of(2, T));
+    rig.call(|leader, _, effects| leader.settle(2, effects));
+    let effects = rig.call(|leader, _, effects| {
+        leader.resign(effects);
+        leader.settle(3, effects);
+    });
+    assert_eq!(effects, [refused(2, SettleError::NotLeader), refused(3, SettleError::NotLeader)]);
+}
+
+#[test]
 fn a_produce_past_its_deadline_is_told_so_and_stored_all_the_same() {
     let mut rig = rig();
     rig.append(1, Acks::All, &Made::of(1, T));

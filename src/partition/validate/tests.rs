@@ -4,7 +4,7 @@ use callboard_model::{CleanupPolicy, ErrorCode};
 use std::time::Duration;
 
 const T: i64 = WALL;
-const CLIENT: Rules = Rules { zstd_allowed: true, internal: false };
+const CLIENT: Rules = Rules { zstd_allowed: true, internal: false, expected_end: None };
 const NOW: Timestamp = Timestamp(WALL);
 const HOUR: i64 = 3_600_000;
 
@@ -64,7 +64,7 @@ fn the_size_of_the_batch_as_sent_is_what_counts() {
 #[test]
 fn zstd_is_refused_to_requests_that_do_not_know_it() {
     let made = Made { attributes: 4, ..Made::of(1, T) };
-    let old = Rules { zstd_allowed: false, internal: false };
+    let old = Rules { zstd_allowed: false, internal: false, expected_end: None };
     let error = validate(&mut made.batch(), None, &LogConfig::default(), old, NOW).expect_err("refused");
     assert_eq!(error.code(), ErrorCode::UnsupportedCompressionType);
     assert!(check(&made, &LogConfig::default()).is_ok());
