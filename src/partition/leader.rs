@@ -278,7 +278,8 @@ impl<W> Leader<W> {
     }
 
     fn answer_settled(&mut self, effects: &mut Vec<Effect<W>>) {
-        while let Some((end, waiter)) = self.settling.pop_front_if(|(end, _)| *end <= self.high_watermark) {
+        while self.settling.front().is_some_and(|(end, _)| *end <= self.high_watermark) {
+            let Some((end, waiter)) = self.settling.pop_front() else { return };
             let (start, epoch, max_message_bytes) = (self.start, self.epoch, self.config.max_message_bytes);
             effects.push(Effect::Settled { waiter, result: Ok(Settled { start, end, epoch, max_message_bytes }) });
         }

@@ -52,7 +52,8 @@ pub enum Refusal {
     /// (COORDINATOR_NOT_AVAILABLE).
     #[error("the shard's records were not appended: {0}")]
     NotAppended(String),
-    /// The decision's records do not fit into one batch; nothing has changed (RECORD_TOO_LARGE by the command's rules).
+    /// The decision's records do not fit into one batch; nothing durable has changed (RECORD_TOO_LARGE by the command's
+    /// rules).
     #[error("{given} bytes of records are more than the {max} that one batch of the log may have")]
     TooLarge {
         /// Bytes of the outcome's records.
@@ -81,8 +82,9 @@ pub struct Outcome<S: Shard> {
     pub replies: Vec<(Caller, S::Reply)>,
     /// Timers, in order.
     pub timers: Vec<TimerChange<S::Timer>>,
-    /// Bytes that the records may take as stored; a shard whose decision could be larger checks before it changes
-    /// anything.
+    /// Bytes that the records may take, each counted by [`crate::stored_size`]; a shard whose decision could be larger
+    /// checks before it changes anything. What is larger all the same is refused, and the shard is read again from its
+    /// log, since it may have noted what will never be there; everybody else who waits for it is refused then, too.
     pub room: usize,
 }
 
@@ -111,6 +113,15 @@ impl<S: Shard> Outcome<S> {
     pub fn cancel(&mut self, timer: S::Timer) {
         self.timers.push(TimerChange::Cancel(timer));
     }
+}
+
+/// A part of a shard, for people: a group, a transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Its name, unique in its shard.
+    pub name: String,
+    /// What is to be seen of it, few and short.
+    pub fields: Vec<(&'static str, String)>,
 }
 
 /// A deterministic machine bound to one partition.
@@ -149,6 +160,23 @@ pub trait Shard: Sized + Debug + 'static {
     /// The durable state as records: replayed on a fresh shard they give an equal one. In an order that is the same for
     /// equal states.
     fn snapshot(&self) -> Vec<Self::Record>;
+
+    /// What a command is called, for counting and for people.
+    fn name(command: &Self::Command) -> &'static str {
+        let _ = command;
+        "Command"
+    }
+
+    /// Recognises a command that is sent again: one that has made the shard panic too often is refused, others are not.
+    fn fingerprint(command: &Self::Command) -> Option<u64> {
+        let _ = command;
+        None
+    }
+
+    /// Its parts, for people; in any order.
+    fn parts(&self) -> Vec<Part> {
+        Vec::new()
+    }
 
     /// A record as it is stored.
     fn encode(record: &Self::Record) -> KeyValue;

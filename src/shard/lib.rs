@@ -21,7 +21,7 @@ mod host;
 mod stored;
 mod timers;
 
-pub use contract::{Caller, KeyValue, Now, Outcome, RecordFault, Refusal, Shard, TimerChange};
+pub use contract::{Caller, KeyValue, Now, Outcome, Part, RecordFault, Refusal, Shard, TimerChange};
 pub use effect::{Append, Effect, Load, LoadPoint};
 pub use host::{Host, HostSnapshot, Role, SnapshotPolicy};
 pub use stored::{Entry, Slice, What, decode_slice, stored_size};
