@@ -7,24 +7,36 @@
 //! topic exists, authorization), which is the gateway's; the log and the timers, which are the host's; KIP-848's groups
 //! and transactional commits, for which there is a place and no machine yet.
 
+mod classic;
 mod command;
-mod config;
+mod context;
+mod group;
+mod groups;
 mod ids;
 mod placement;
+mod member;
+mod offsets;
+mod positions;
+mod record;
 mod refusal;
 mod reply;
+mod subscription;
+mod sweep;
+mod timer;
 
 pub use command::{
     Command, CommittedTopic, CommittingPartition, DeleteGroup, DescribeGroup, FetchedTopic, GroupProtocol, Heartbeat,
     JoinGroup, LeaveGroup, LeavingMember, ListGroups, MemberAssignment, OffsetCommit, OffsetDelete, OffsetFetch,
     SyncGroup, TopicsDeleted, TransactionIdentity,
 };
-pub use config::GroupConfig;
+pub use groups::Groups;
 pub use ids::{GroupId, InstanceId, MemberId};
 pub use placement::partition_of;
+pub use record::{CommittedOffset, GroupMetadata, MemberMetadata, Record};
 pub use refusal::refusal_code;
 pub use reply::{
-    DescribeGroupReply, DescribedMember, FetchedOffset, FetchedOffsets, GroupState, GroupType, JoinGroupReply,
-    JoinedMember, LeaveGroupReply, LeftMember, ListedGroup, OffsetDeleteReply, OffsetFetchReply, PartitionError, Reply,
-    SyncGroupReply, TopicErrors,
+    DescribeGroupReply, DescribedMember, FetchedOffset, FetchedOffsets, GroupRow, GroupState, GroupType,
+    JoinGroupReply, JoinedMember, LeaveGroupReply, LeftMember, ListedGroup, OffsetDeleteReply, OffsetFetchReply,
+    PartitionError, Reply, SyncGroupReply, TopicErrors,
 };
+pub use timer::Timer;

@@ -56,6 +56,22 @@ pub struct JoinGroupReply {
     pub members: Vec<JoinedMember>,
 }
 
+impl JoinGroupReply {
+    /// No place.
+    pub fn refused(member: MemberId, error: ErrorCode) -> Self {
+        Self {
+            error,
+            generation: -1,
+            protocol_type: None,
+            protocol: None,
+            leader: "".into(),
+            skip_assignment: false,
+            member,
+            members: Vec::new(),
+        }
+    }
+}
+
 /// A member as the leader sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinedMember {
@@ -78,6 +94,13 @@ pub struct SyncGroupReply {
     pub protocol: Option<Arc<str>>,
     /// As the leader sent it.
     pub assignment: Bytes,
+}
+
+impl SyncGroupReply {
+    /// No assignment.
+    pub fn refused(error: ErrorCode) -> Self {
+        Self { error, protocol_type: None, protocol: None, assignment: Bytes::new() }
+    }
 }
 
 /// Who has left. Before version 3 the only member's error is the answer's.
@@ -241,6 +264,29 @@ impl fmt::Display for GroupState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// A group at a glance, for the tree and for metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupRow {
+    /// The group.
+    pub group: GroupId,
+    /// Its type.
+    pub group_type: GroupType,
+    /// Its state.
+    pub state: GroupState,
+    /// What its members agreed on.
+    pub protocol: Option<Arc<str>>,
+    /// Its generation, 0 before the first.
+    pub generation: i32,
+    /// Its members.
+    pub members: usize,
+    /// Those of them that wait for the next generation.
+    pub joining: usize,
+    /// Partitions with a position.
+    pub offsets: usize,
+    /// Why the last rebalance began; empty if there was none since it was loaded.
+    pub cause: &'static str,
 }
 
 /// Which protocol a group's members speak.

@@ -1,0 +1,1 @@
+//! Positions: what is kept, told, and how it grows old.

@@ -1,0 +1,1 @@
+//! Bytes of records: those that a real Kafka wrote, and hostile ones.
