@@ -4,6 +4,7 @@
 //! Numbers and texts stand as the client sent them; the machine judges them. Where Kafka's behaviour depends on the
 //! request's version, the command carries the version.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use uuid::Uuid;
 use crate::{GroupId, InstanceId, MemberId};
 
 /// A request to the groups of one partition. Each is answered by the [`crate::Reply`] of the same name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
     /// JoinGroup 0-9; answered when the generation that it joins begins, which may take as long as the rebalance timeout
     /// of the slowest member.
@@ -40,8 +41,40 @@ pub enum Command {
     TopicsDeleted(TopicsDeleted),
 }
 
+impl Command {
+    /// Kafka's name of the request.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::JoinGroup(_) => "JoinGroup",
+            Self::SyncGroup(_) => "SyncGroup",
+            Self::Heartbeat(_) => "Heartbeat",
+            Self::LeaveGroup(_) => "LeaveGroup",
+            Self::OffsetCommit(_) => "OffsetCommit",
+            Self::OffsetFetch(_) => "OffsetFetch",
+            Self::OffsetDelete(_) => "OffsetDelete",
+            Self::ListGroups(_) => "ListGroups",
+            Self::DescribeGroup(_) => "DescribeGroups",
+            Self::DeleteGroup(_) => "DeleteGroups",
+            Self::TopicsDeleted(_) => "TopicsDeleted",
+        }
+    }
+
+    /// The same for a command that is sent again, so without what is random in it.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        match self {
+            Self::JoinGroup(join) => {
+                std::mem::discriminant(self).hash(&mut hasher);
+                JoinGroup { fresh: Uuid::nil(), ..join.clone() }.hash(&mut hasher);
+            }
+            other => other.hash(&mut hasher),
+        }
+        hasher.finish()
+    }
+}
+
 /// A member wants to be in the next generation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct JoinGroup {
     /// The group.
     pub group: GroupId,
@@ -71,7 +104,7 @@ pub struct JoinGroup {
 }
 
 /// A way to assign partitions that a member knows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GroupProtocol {
     /// `range`, `cooperative-sticky`, ...
     pub name: Arc<str>,
@@ -80,7 +113,7 @@ pub struct GroupProtocol {
 }
 
 /// A member of the current generation wants its assignment; the leader brings everybody's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SyncGroup {
     /// The group.
     pub group: GroupId,
@@ -99,7 +132,7 @@ pub struct SyncGroup {
 }
 
 /// What the leader has worked out for one member.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MemberAssignment {
     /// For whom.
     pub member: MemberId,
@@ -108,7 +141,7 @@ pub struct MemberAssignment {
 }
 
 /// A member is alive.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Heartbeat {
     /// The group.
     pub group: GroupId,
@@ -121,7 +154,7 @@ pub struct Heartbeat {
 }
 
 /// Members leave. Before version 3 there is exactly one, without an instance id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LeaveGroup {
     /// The group.
     pub group: GroupId,
@@ -130,7 +163,7 @@ pub struct LeaveGroup {
 }
 
 /// One that leaves, or is removed by an administrator who knows only its instance id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LeavingMember {
     /// The member, empty where the instance id says who.
     pub member: MemberId,
@@ -141,7 +174,7 @@ pub struct LeavingMember {
 }
 
 /// A position is kept for a group. Topics that do not exist are refused before it gets here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OffsetCommit {
     /// The group.
     pub group: GroupId,
@@ -162,7 +195,7 @@ pub struct OffsetCommit {
 }
 
 /// The producer of a transactional commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TransactionIdentity {
     /// `transactional.id`.
     pub transactional_id: Arc<str>,
@@ -173,7 +206,7 @@ pub struct TransactionIdentity {
 }
 
 /// Positions in one topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CommittedTopic {
     /// The topic.
     pub topic: Arc<str>,
@@ -184,7 +217,7 @@ pub struct CommittedTopic {
 }
 
 /// The position in one partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CommittingPartition {
     /// The partition.
     pub partition: PartitionIndex,
@@ -197,7 +230,7 @@ pub struct CommittingPartition {
 }
 
 /// Where a group stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OffsetFetch {
     /// The group.
     pub group: GroupId,
@@ -212,7 +245,7 @@ pub struct OffsetFetch {
 }
 
 /// Partitions of one topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FetchedTopic {
     /// The topic.
     pub topic: Arc<str>,
@@ -223,7 +256,7 @@ pub struct FetchedTopic {
 }
 
 /// Positions are to be forgotten.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OffsetDelete {
     /// The group.
     pub group: GroupId,
@@ -232,7 +265,7 @@ pub struct OffsetDelete {
 }
 
 /// Which groups there are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ListGroups {
     /// States as the client wrote them (4+), compared without regard to case; empty for all.
     pub states: Vec<Arc<str>>,
@@ -241,7 +274,7 @@ pub struct ListGroups {
 }
 
 /// What a group looks like.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DescribeGroup {
     /// The group.
     pub group: GroupId,
@@ -250,14 +283,14 @@ pub struct DescribeGroup {
 }
 
 /// A group without members is to be forgotten, its positions with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DeleteGroup {
     /// The group.
     pub group: GroupId,
 }
 
 /// Topics that no longer are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TopicsDeleted {
     /// Names and ids. A position that was kept under another id of the same name stays.
     pub topics: Vec<(Arc<str>, TopicId)>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use callboard_model::{ErrorCode, GroupConfig, Timestamp};
-use callboard_shard::{Caller, KeyValue, Now, Outcome, RecordFault, Shard};
+use callboard_shard::{Caller, KeyValue, Now, Outcome, Part, RecordFault, Shard};
 
 use crate::context::Context;
 use crate::group::{Group, Members};
@@ -182,6 +182,20 @@ fn check_join(request: &JoinGroup, config: &GroupConfig) -> Result<(), ErrorCode
     Ok(())
 }
 
+fn part(row: GroupRow) -> Part {
+    let fields = vec![
+        ("type", row.group_type.to_string()),
+        ("state", row.state.to_string()),
+        ("members", row.members.to_string()),
+        ("joining", row.joining.to_string()),
+        ("generation", row.generation.to_string()),
+        ("protocol", row.protocol.as_deref().unwrap_or_default().to_owned()),
+        ("offsets", row.offsets.to_string()),
+        ("cause", row.cause.to_owned()),
+    ];
+    Part { name: row.group.to_string(), fields }
+}
+
 impl Shard for Groups {
     type Command = Command;
     type Reply = Reply;
@@ -280,6 +294,18 @@ impl Shard for Groups {
             }));
         }
         records
+    }
+
+    fn name(command: &Command) -> &'static str {
+        command.name()
+    }
+
+    fn fingerprint(command: &Command) -> Option<u64> {
+        Some(command.fingerprint())
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        self.list().map(part).collect()
     }
 
     fn encode(record: &Record) -> KeyValue {
