@@ -20,6 +20,10 @@ mod positions;
 mod record;
 mod refusal;
 mod reply;
+#[cfg(test)]
+mod rig;
+#[cfg(test)]
+mod stories;
 mod subscription;
 mod sweep;
 mod timer;

@@ -125,6 +125,3 @@ fn fetched(partition: PartitionIndex, position: Option<&CommittedOffset>) -> Fet
     };
     FetchedOffset { partition, offset, leader_epoch, metadata, error: ErrorCode::None }
 }
-
-#[cfg(test)]
-mod tests;

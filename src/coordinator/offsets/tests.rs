@@ -1,1 +1,0 @@
-//! Positions: what is kept, told, and how it grows old.
