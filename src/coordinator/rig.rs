@@ -24,6 +24,8 @@ pub(crate) struct Rig {
     serial: u64,
     waiting: BTreeSet<Caller>,
     answers: BTreeMap<Caller, Reply>,
+    /// While commits are held up: how much of the log is committed, and the answers that wait for the rest.
+    held: Option<(usize, Vec<(Caller, Reply)>)>,
 }
 
 impl Rig {
@@ -42,6 +44,7 @@ impl Rig {
             serial: 0,
             waiting: BTreeSet::new(),
             answers: BTreeMap::new(),
+            held: None,
         };
         rig.load();
         rig
@@ -71,6 +74,28 @@ impl Rig {
         self.settle(outcome);
     }
 
+    /// From now on nothing is committed, so nobody is answered.
+    pub(crate) fn hold_up(&mut self) {
+        self.held.get_or_insert_with(|| (self.log.len(), Vec::new()));
+    }
+
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// What was held up is committed.
+    pub(crate) fn go_on(&mut self) {
+        self.answers.extend(self.held.take().into_iter().flat_map(|(_, replies)| replies));
+    }
+
+    /// What was held up never was.
+    pub(crate) fn lose(&mut self) {
+        if let Some((committed, _)) = self.held.take() {
+            self.log.truncate(committed);
+        }
+        self.reload();
+    }
+
     /// Keeps the newest record of each key, without tombstones.
     pub(crate) fn compact(&mut self) {
         let newest: BTreeMap<_, _> = self.log.iter().enumerate().map(|(at, stored)| (stored.key.clone(), at)).collect();
@@ -90,7 +115,10 @@ impl Rig {
         }
         for (caller, reply) in outcome.replies {
             assert!(self.waiting.remove(&caller), "answered once: {reply:?}");
-            self.answers.insert(caller, reply);
+            match &mut self.held {
+                Some((_, replies)) => replies.push((caller, reply)),
+                None => drop(self.answers.insert(caller, reply)),
+            }
         }
         for change in outcome.timers {
             match change {

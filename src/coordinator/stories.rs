@@ -3,6 +3,7 @@
 mod growing_old;
 mod joining;
 mod leaving;
+mod model;
 mod positions;
 mod reading_again;
 mod statics;
