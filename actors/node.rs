@@ -27,7 +27,7 @@ use callboard_runtime::{
     Backoff, ChildSpec, Env, Failure, Intensity, Limits, Message, Options as RuntimeOptions, Path, Placement, Strategy,
     SupervisorSpec, System,
 };
-use callboard_settings::Settings;
+use callboard_settings::{Problem, Settings, SettingsError};
 use callboard_storage::{
     Committer, CommitterOptions, DataDir, DataDirOptions, MemoryMetadata, MemoryStorage, MetadataLog,
     Options as StorageOptions, RocksStorage, Storage,
@@ -51,8 +51,6 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 const DROP_TIMEOUT: Duration = Duration::from_millis(500);
 /// Threads that read from storage: enough to keep a disk busy, few enough to leave the cores alone.
 const POOL_THREADS: usize = 4;
-/// Bytes of one fetch answer (Kafka's `fetch.max.bytes` of a broker).
-const FETCH_MAX_BYTES: usize = 55 * 1024 * 1024;
 /// Bytes of one fetch answer that are read from storage at once: a reader that catches up asks again at once.
 const FETCH_DISK_BYTES: usize = 4 * 1024 * 1024;
 
@@ -98,6 +96,18 @@ impl Node {
     /// Whether a node could start with these settings, as far as that can be told without starting one.
     pub fn check(settings: &Settings) -> Result<(), NodeError> {
         crate::node_config::static_config(settings).map(|_| ())
+    }
+
+    /// The same problems; where one is a name that is Kafka's, it says where that stands here.
+    pub fn guide(error: SettingsError) -> SettingsError {
+        let guided = |problem| match problem {
+            Problem::UnknownKey { key, origin, nearest } => {
+                let nearest = crate::node_config::place_of_kafka_name(&key).or(nearest);
+                Problem::UnknownKey { key, origin, nearest }
+            }
+            other => other,
+        };
+        SettingsError { problems: error.problems.into_iter().map(guided).collect() }
     }
 
     /// Where Kafka clients connect.
@@ -325,6 +335,7 @@ impl Parts {
             settings: configs.clone(),
             broker: paths.applier.clone(),
             incarnation: IncarnationId(uuid::Uuid::new_v4()),
+            rack: configs.rack(),
             endpoints: vec![endpoint(&settings, kafka_address)],
             life: Mutex::new(0),
         });
@@ -501,11 +512,10 @@ impl ServicesMaker {
             config: GatewayConfig {
                 advertised: kafka.advertised_listeners.as_ref().map(|at| (at.host().to_owned(), at.port())),
                 request_max_bytes: kafka.socket_request_max_bytes.as_usize(),
-                connections_max: kafka.max_connections as usize,
                 connection_bytes: kafka.connection_in_flight_max_bytes.as_usize(),
                 idle_max: kafka.connections_max_idle,
                 auto_create_topics: kafka.auto_create_topics_enable,
-                fetch_max_bytes: FETCH_MAX_BYTES,
+                fetch_max_bytes: self.configs.fetch_max_bytes(),
                 fetch_disk_bytes: FETCH_DISK_BYTES,
             },
             settings: self.configs.clone(),

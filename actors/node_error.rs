@@ -45,6 +45,9 @@ pub enum NodeError {
     /// A default for topics that no topic could have.
     #[error("kafka.topic_defaults: {0}")]
     TopicDefault(String),
+    /// A broker setting of Kafka's that is not served, or has a key of its own here.
+    #[error("kafka.broker: {0}")]
+    BrokerSetting(String),
     /// Our own mistake.
     #[error("internal: {0}")]
     Internal(String),

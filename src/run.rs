@@ -69,7 +69,7 @@ fn load(source: Source) -> Result<Loaded, RunError> {
         env: settings::process_environment(),
         flags: source.set.pairs,
     };
-    Ok(Settings::load(sources)?)
+    Ok(Settings::load(sources).map_err(Node::guide)?)
 }
 
 fn load_dev(dev: Dev) -> Result<Loaded, RunError> {
@@ -88,7 +88,7 @@ fn load_dev(dev: Dev) -> Result<Loaded, RunError> {
     }
     flags.extend(dev.set.pairs);
     let sources = Sources { mode: Mode::Dev, file: None, env: settings::process_environment(), flags };
-    Ok(Settings::load(sources)?)
+    Ok(Settings::load(sources).map_err(Node::guide)?)
 }
 
 fn serve(settings: Settings, announce: bool) -> Result<ExitCode, RunError> {

@@ -38,6 +38,8 @@ pub(crate) struct ControllerContext {
     pub broker: Path,
     /// This run of the process.
     pub incarnation: IncarnationId,
+    /// This node's failure domain.
+    pub rack: Option<String>,
     /// Where clients reach this node.
     pub endpoints: Vec<Endpoint>,
     /// Counts the controller's lives; only the latest may write.
@@ -144,7 +146,7 @@ impl ActiveController {
             broker: self.context.me,
             incarnation: self.context.incarnation,
             endpoints: self.context.endpoints.clone(),
-            rack: None,
+            rack: self.context.rack.clone(),
         });
         if !outcome.records.is_empty() {
             let appended = self.context.append(self.life, &[encode_all(&outcome.records)]);

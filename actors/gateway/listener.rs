@@ -79,9 +79,11 @@ async fn accept(listener: TcpListener, connections: SupervisorRef, services: Arc
                 continue;
             }
         };
-        if services.open.load(Ordering::Relaxed) >= services.config.connections_max {
+        // Can be changed at any time.
+        let max = services.now().image.max_connections(services.me, &services.settings);
+        if services.open.load(Ordering::Relaxed) >= max {
             services.metrics.connection_refused(Refusal::Limit);
-            tracing::warn!(max = services.config.connections_max, "a client was refused: too many connections");
+            tracing::warn!(max, "a client was refused: too many connections");
             continue;
         }
         // A listener that starts anew must not give out the numbers of connections that are still there.

@@ -23,8 +23,6 @@ pub(crate) struct GatewayConfig {
     pub advertised: Option<(String, u16)>,
     /// Bytes of the largest request.
     pub request_max_bytes: usize,
-    /// Connections at once.
-    pub connections_max: usize,
     /// Bytes of requests in flight on one connection.
     pub connection_bytes: usize,
     /// How long a connection may be silent.

@@ -1,18 +1,23 @@
-//! The broker configs that this release knows: those that give topics their defaults, and those that tools look for.
+//! Kafka's broker configs, all of them, and what this release does with each.
+
+use std::sync::LazyLock;
 
 use crate::config_value::{ConfigError, ConfigType, Valid, Value, parse, unknown};
+use crate::status::Status;
 
 mod table;
 
-pub use table::ALL;
-
-/// How a broker config can be changed.
+/// How a broker config can be changed (Kafka's update modes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Update {
     /// Only in the node's settings, by a restart.
     ReadOnly,
-    /// At any time, for one broker or as the default of all (Kafka's update mode "cluster-wide").
-    Dynamic,
+    /// At any time, for one listener of one broker.
+    PerListener,
+    /// At any time, for one broker.
+    PerBroker,
+    /// At any time, for one broker or as the default of all.
+    ClusterWide,
 }
 
 /// One broker config.
@@ -28,6 +33,10 @@ pub struct BrokerConfig {
     pub valid: Valid,
     /// How it can be changed.
     pub update: Update,
+    /// What this release does with it; of one that gives topics their default, [`Self::status`] knows better.
+    status: Status,
+    /// Whether DescribeConfigs leaves it out where nobody set it.
+    pub hidden: bool,
     /// What it is for.
     pub documentation: &'static str,
 }
@@ -38,13 +47,24 @@ impl BrokerConfig {
         parse(self.name, self.config_type, self.valid, raw)
     }
 
-    /// Reads a value that somebody wants to set: legal, and served by this release as a topic's default.
+    /// Reads a value that somebody wants to set: legal, and served by this release, be it as a topic's default.
     pub fn check(&self, raw: &str) -> Result<Value, ConfigError> {
         let value = self.parse(raw)?;
-        if let Some((config, synonym)) = crate::topic_config::of_broker_config(self.name) {
-            config.check_served(&synonym.unit.convert(value.clone()))?;
+        match crate::topic_config::of_broker_config(self.name) {
+            Some((config, synonym)) => config.check_served(&synonym.unit.convert(value.clone()))?,
+            None => self.status.check(self.name, &value, self.default_value().as_ref(), self.is_sensitive())?,
         }
         Ok(value)
+    }
+
+    /// What this release does with it: with the default of a topic config, what it does with that.
+    pub fn status(&self) -> Status {
+        crate::topic_config::of_broker_config(self.name).map_or(self.status, |(config, _)| config.status)
+    }
+
+    /// Its value where nobody set one.
+    pub fn default_value(&self) -> Option<Value> {
+        Some(self.parse(self.default?).expect("the table's defaults are legal, a test parses each"))
     }
 
     /// Whether its value may not be shown.
@@ -53,56 +73,30 @@ impl BrokerConfig {
     }
 }
 
+/// All broker configs, ordered by name.
+pub fn all() -> &'static [&'static BrokerConfig] {
+    static ALL: LazyLock<Vec<&BrokerConfig>> = LazyLock::new(|| {
+        let mut all: Vec<_> = table::SUBJECTS.iter().flat_map(|(_, rows)| rows.iter()).collect();
+        all.sort_by_key(|config| config.name);
+        all
+    });
+    &ALL
+}
+
 /// The config of this name.
 pub fn find(name: &str) -> Option<&'static BrokerConfig> {
-    ALL.binary_search_by_key(&name, |config| config.name).ok().map(|at| &ALL[at])
+    all().binary_search_by_key(&name, |config| config.name).ok().map(|at| all()[at])
 }
 
 /// The config of this name, or an error that names the nearest.
 pub fn require(name: &str) -> Result<&'static BrokerConfig, ConfigError> {
-    find(name).ok_or_else(|| unknown("broker", name, ALL.iter().map(|config| config.name)))
+    find(name).ok_or_else(|| unknown("broker", name, all().iter().map(|config| config.name)))
+}
+
+/// The configs with the subject of each group of them, for a table.
+pub(crate) fn by_subject() -> &'static [(&'static str, &'static [BrokerConfig])] {
+    table::SUBJECTS
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::topic_config;
-
-    #[test]
-    fn the_table_is_ordered_and_its_defaults_are_legal() {
-        assert!(ALL.is_sorted_by_key(|config| config.name));
-        for config in ALL {
-            assert_eq!(find(config.name), Some(config));
-            if let Some(default) = config.default {
-                assert_eq!(
-                    config.check(default).map(|value| value.render()),
-                    Ok(default.to_owned()),
-                    "{}",
-                    config.name
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn every_synonym_of_a_topic_config_is_a_broker_config_with_the_same_default() {
-        for topic in topic_config::ALL {
-            for (rank, synonym) in topic.synonyms.iter().enumerate() {
-                let broker = find(synonym.name).unwrap_or_else(|| panic!("{} is missing", synonym.name));
-                assert_eq!(broker.update == Update::Dynamic, rank == 0, "{}", synonym.name);
-                if let Some(default) = broker.default {
-                    let value = synonym.unit.convert(broker.parse(default).expect("legal"));
-                    assert_eq!(value, topic.default_value(), "{}", synonym.name);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn what_a_topic_may_not_have_no_broker_may_give_it() {
-        let refused = |name, value| find(name).expect("known").check(value).is_err();
-        assert!(refused("log.cleanup.policy", "compact"));
-        assert!(refused("compression.type", "zstd"));
-        assert!(!refused("log.retention.hours", "-1"));
-    }
-}
+mod tests;

@@ -57,6 +57,8 @@ pub enum Valid {
     Between(i64, i64),
     /// A number from the first to the second, or the third.
     BetweenOr(i64, i64, i64),
+    /// A number that is not 0; a negative one stands for "no bound".
+    NotZero,
     /// A fraction from 0 to 1.
     Ratio,
     /// One of these texts.
@@ -88,8 +90,12 @@ impl Value {
         match self {
             Self::Boolean(value) => value.to_string(),
             Self::Number(value) => value.to_string(),
-            // With a fraction always, as Java has it: 1.0 and not 1.
-            Self::Double(value) => format!("{value:?}"),
+            // As Java has it: with a fraction always, 1.0 and not 1, and 1.0E7 from there on.
+            Self::Double(value) if *value == 0.0 || (1e-3..1e7).contains(&value.abs()) => format!("{value:?}"),
+            Self::Double(value) => {
+                let text = format!("{value:E}");
+                if text.contains('.') { text } else { text.replacen('E', ".0E", 1) }
+            }
             Self::Text(value) => value.clone(),
             Self::List(values) => values.join(","),
         }
@@ -206,6 +212,9 @@ fn breaks(name: &str, valid: Valid, value: &Value) -> Option<String> {
         {
             Some(format!("Value must be between {least} and {most} or equal to {or}"))
         }
+        (Valid::NotZero, Value::Number(0)) => {
+            Some("Value must be unlimited (-1) or greater than or equal to 1".to_owned())
+        }
         (Valid::Ratio, Value::Double(number)) if !(0.0..=1.0).contains(number) => Some(outside(*number < 0.0, 0, 1)),
         (Valid::OneOf(texts), Value::Text(text)) if !texts.contains(&text.as_str()) => Some(one_of(texts)),
         (Valid::EachOf(texts), Value::List(list)) if !list.iter().all(|text| texts.contains(&text.as_str())) => {
@@ -295,6 +304,15 @@ mod tests {
         ];
         for (of, valid, raw, why) in cases {
             assert_eq!(message(of, valid, raw), invalid(why, raw));
+        }
+    }
+
+    #[test]
+    fn fractions_are_printed_as_java_prints_them() {
+        for (value, text) in
+            [(0.0, "0.0"), (1.0, "1.0"), (0.5, "0.5"), (1e7, "1.0E7"), (0.0001, "1.0E-4"), (1.5e300, "1.5E300")]
+        {
+            assert_eq!(Value::Double(value).render(), text);
         }
     }
 

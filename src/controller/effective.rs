@@ -8,7 +8,7 @@ use callboard_model::{CleanupPolicy, CompressionType, FlushMode, LogConfig, Time
 use crate::broker_config::{self, BrokerConfig};
 use crate::config_value::{ConfigError, Value};
 use crate::image::Configs;
-use crate::topic_config::{self, TopicConfig};
+use crate::topic_config::{self, Synonym, TopicConfig, Unit};
 
 /// Where a config's value comes from, with its number in DescribeConfigs answers (KIP-226).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +69,16 @@ impl StaticConfig {
         self.value("delete.topic.enable") == Value::Boolean(true)
     }
 
+    /// `fetch.max.bytes`.
+    pub fn fetch_max_bytes(&self) -> usize {
+        usize::try_from(self.number("fetch.max.bytes")).expect("it is at least 1024")
+    }
+
+    /// `broker.rack`.
+    pub fn rack(&self) -> Option<String> {
+        self.0.get("broker.rack").map(|rack| rack.trim().to_owned())
+    }
+
     /// The values by name.
     pub fn values(&self) -> &BTreeMap<String, String> {
         &self.0
@@ -115,20 +125,29 @@ impl<'a> Layers<'a> {
         Self { topic: Some(topic), ..self }
     }
 
-    /// Everything that is said about a topic config, the strongest first; each in the unit that it was said in.
+    /// What is shown as said about a topic config, the strongest first; each in the unit that it was said in.
     pub(crate) fn found(&self, config: &'static TopicConfig) -> Vec<Found> {
-        let mut found: Vec<Found> = self.own(config).into_iter().collect();
-        for (values, source) in self.dynamic_and_static() {
-            found.extend(config.synonyms.iter().filter_map(|synonym| at(synonym.name, values, source)));
-        }
-        found.extend(config.synonyms.iter().filter_map(|synonym| default_of(named(synonym.name))));
-        found
+        let below = config.synonyms.first().map(|first| self.said(config.synonyms, first.name)).unwrap_or_default();
+        self.own(config).into_iter().chain(below).collect()
     }
 
-    /// Everything that is said about a broker config, the strongest first.
+    /// What is shown as said about a broker config, the strongest first.
     pub(crate) fn found_for_broker(&self, config: &'static BrokerConfig) -> Vec<Found> {
-        let levels = self.dynamic_and_static().into_iter();
-        levels.filter_map(|(values, source)| at(config.name, values, source)).chain(default_of(config)).collect()
+        match topic_config::of_broker_config(config.name) {
+            Some((topic, _)) => self.said(topic.synonyms, config.name),
+            None => self.said(&[Synonym { name: config.name, unit: Unit::Same }], config.name),
+        }
+    }
+
+    /// Everything that is said under broker configs that stand for the same thing, level by level. As in Kafka, nothing
+    /// that is said before the first word under `name` itself is shown.
+    fn said(&self, synonyms: &[Synonym], name: &str) -> Vec<Found> {
+        let mut found = Vec::new();
+        for (values, source) in self.dynamic_and_static() {
+            found.extend(synonyms.iter().filter_map(|synonym| at(synonym.name, values, source)));
+        }
+        found.extend(synonyms.iter().filter_map(|synonym| default_of(named(synonym.name))));
+        found.into_iter().skip_while(|found| found.name != name).collect()
     }
 
     /// The value of a topic config that counts.
@@ -206,6 +225,15 @@ impl<'a> Layers<'a> {
         ["flush.messages", "flush.ms"].into_iter().find(|name| self.number(name) != i64::MAX)
     }
 
+    /// The number that counts for a broker config that has a default.
+    pub(crate) fn broker_number(&self, name: &'static str) -> i64 {
+        let found = self.found_for_broker(named(name));
+        match found.first().map(|found| &found.value) {
+            Some(Value::Number(number)) => *number,
+            _ => unreachable!("{name} is a number with a default in the table"),
+        }
+    }
+
     fn dynamic_and_static(&self) -> [(&'a Configs, ConfigSource); 3] {
         [
             (self.broker, ConfigSource::DynamicBroker),
@@ -240,8 +268,7 @@ fn at(name: &str, values: &Configs, source: ConfigSource) -> Option<Found> {
 }
 
 fn default_of(config: &'static BrokerConfig) -> Option<Found> {
-    let value = config.parse(config.default?).expect("the table's defaults are legal, a test parses each");
-    Some(Found { name: config.name, value, source: ConfigSource::Default })
+    Some(Found { name: config.name, value: config.default_value()?, source: ConfigSource::Default })
 }
 
 #[cfg(test)]

@@ -196,6 +196,12 @@ impl Image {
         self.layers(broker, settings).with_topic(&topic.configs).log_config()
     }
 
+    /// `max.connections` of `broker`: as it was set while it runs, else in its `settings`.
+    pub fn max_connections(&self, broker: BrokerId, settings: &StaticConfig) -> usize {
+        let number = self.layers(broker, settings).broker_number("max.connections");
+        usize::try_from(number).expect("it is at least 0")
+    }
+
     pub(crate) fn layers<'a>(&'a self, broker: BrokerId, settings: &'a StaticConfig) -> Layers<'a> {
         Layers::new(self.broker_configs(Some(broker)), self.broker_configs(None), settings)
     }

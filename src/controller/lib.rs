@@ -7,6 +7,7 @@
 //! Deliberately absent: the log that the records live in, the quorum that commits them, sockets, clocks, randomness
 //! (topic ids come in from outside), authorisation, and the throttling of clients.
 
+mod absent_config;
 pub mod broker_config;
 mod config_value;
 mod controller;
@@ -15,6 +16,8 @@ mod effective;
 mod image;
 mod placement;
 mod record;
+mod reference;
+mod status;
 pub mod topic_config;
 
 pub use config_value::{ConfigError, ConfigType, Valid, Value};
@@ -30,3 +33,4 @@ pub use placement::PlacementError;
 pub use record::{
     BrokerEpoch, DecodeError, Endpoint, IncarnationId, LeaderChange, RECORD_LEN_MAX, Record, decode_all, encode_all,
 };
+pub use reference::render_kafka_configs;

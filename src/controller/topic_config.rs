@@ -1,36 +1,19 @@
 //! Kafka's topic configs, all of them, and what this release does with each.
 
-use std::fmt::Write as _;
-
-use crate::config_value::{ConfigError, ConfigType, Valid, Value, parse, printable, unknown};
+use crate::config_value::{ConfigError, ConfigType, Valid, Value, parse, unknown};
 
 mod table;
 
+pub use crate::status::Status;
 pub use table::ALL;
-
-/// What this release does with a config.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// It has Kafka's effect.
-    Honoured,
-    /// It has Kafka's effect, but for these values, which are refused.
-    HonouredBut {
-        /// The values that are refused; in a list, each element.
-        refused: &'static [&'static str],
-        /// Why.
-        reason: &'static str,
-    },
-    /// It is stored and shown and has no effect, and this is why that harms nobody.
-    Accepted(&'static str),
-    /// Only the default is taken, and this is why.
-    Refused(&'static str),
-}
 
 /// How the value of a broker config becomes that of a topic config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// As it is.
     Same,
+    /// As it is, but that every negative number is "no bound".
+    Milliseconds,
     /// Minutes to milliseconds.
     Minutes,
     /// Hours to milliseconds.
@@ -42,6 +25,7 @@ impl Unit {
     pub fn convert(self, value: Value) -> Value {
         let factor = match self {
             Self::Same => return value,
+            Self::Milliseconds => 1,
             Self::Minutes => 60 * 1000,
             Self::Hours => 60 * 60 * 1000,
         };
@@ -96,21 +80,7 @@ impl TopicConfig {
 
     /// Errors if this release does not serve a legal value.
     pub fn check_served(&self, value: &Value) -> Result<(), ConfigError> {
-        let (served, reason) = match self.status {
-            Status::Honoured | Status::Accepted(_) => return Ok(()),
-            Status::HonouredBut { refused, reason } => {
-                let hit = match value {
-                    Value::List(list) => list.iter().any(|element| refused.contains(&element.as_str())),
-                    other => refused.contains(&other.render().as_str()),
-                };
-                (!hit, reason)
-            }
-            Status::Refused(reason) => (*value == self.default_value(), reason),
-        };
-        if served {
-            return Ok(());
-        }
-        Err(ConfigError::Refused { name: self.name, value: printable(&value.render()), reason })
+        self.status.check(self.name, value, Some(&self.default_value()), false)
     }
 
     /// Its value where nobody set one.
@@ -132,25 +102,6 @@ pub fn require(name: &str) -> Result<&'static TopicConfig, ConfigError> {
 /// The topic config that a broker config sets the default of.
 pub fn of_broker_config(name: &str) -> Option<(&'static TopicConfig, &'static Synonym)> {
     ALL.iter().find_map(|config| Some((config, config.synonyms.iter().find(|synonym| synonym.name == name)?)))
-}
-
-/// The whole table as Markdown: name, default, status and reason.
-pub fn markdown() -> String {
-    let mut text = String::from("| Config | Default | Here | Why |\n|---|---|---|---|\n");
-    for config in ALL {
-        let (status, reason) = match config.status {
-            Status::Honoured => ("honoured".to_owned(), ""),
-            Status::HonouredBut { refused, reason } => {
-                let refused: Vec<String> = refused.iter().map(|value| format!("`{value}`")).collect();
-                (format!("honoured; {} refused", refused.join(", ")), reason)
-            }
-            Status::Accepted(reason) => ("stored, no effect".to_owned(), reason),
-            Status::Refused(reason) => ("only the default".to_owned(), reason),
-        };
-        let default = if config.default.is_empty() { "(empty)".to_owned() } else { format!("`{}`", config.default) };
-        writeln!(text, "| `{}` | {default} | {status} | {reason} |", config.name).expect("memory takes all text");
-    }
-    text
 }
 
 #[cfg(test)]

@@ -36,5 +36,9 @@ section! {
         /// Topic settings that a topic has unless it sets its own, by Kafka's names: `"retention.ms" = 86400000`. In a
         /// variable's name write `_` for each dot: CALLBOARD__KAFKA__TOPIC_DEFAULTS__RETENTION_MS.
         topic_defaults: BTreeMap<String, String> = "";
+        /// Broker settings that have no key of their own here, by Kafka's names, as they stand in a server.properties:
+        /// `"log.retention.hours" = 24`. The file kafka-configs.md says what each does. In a variable's name write `_` for each
+        /// dot: CALLBOARD__KAFKA__BROKER__LOG_RETENTION_HOURS.
+        broker: BTreeMap<String, String> = "";
     }
 }

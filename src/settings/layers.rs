@@ -14,8 +14,8 @@ use crate::{SECTIONS, Settings, key, keys};
 /// How every variable of ours begins.
 pub(crate) const VARIABLE_PREFIX: &str = "CALLBOARD__";
 
-/// The one key that is a table; its entries are named as Kafka names topic settings.
-const TOPIC_DEFAULTS: &str = "kafka.topic_defaults";
+/// The keys that are tables; their entries have Kafka's names.
+pub(crate) const TABLES: [&str; 2] = ["kafka.topic_defaults", "kafka.broker"];
 
 /// Where settings are taken from.
 #[derive(Clone, Debug, Default)]
@@ -235,21 +235,23 @@ impl Gathered {
         self.layers.push(layer);
     }
 
-    /// Takes a bare text for a key, or for one entry of the table of topic defaults.
+    /// Takes a bare text for a key, or for one entry of a table.
     fn text(&mut self, layer: &mut Layer, name: &str, text: String, index: &String, origin: impl Fn() -> Origin) {
         let value = Value::new(Some(index), text);
         if let Some(key) = key(name) {
             layer.put(key.section(), key.short_name(), value);
             return;
         }
-        let entry = name.strip_prefix(TOPIC_DEFAULTS).and_then(|rest| rest.strip_prefix('.'));
-        if let Some(entry) = entry.filter(|entry| !entry.is_empty()) {
-            // No topic setting of Kafka's has an underscore, and no variable's name a dot.
-            let table = Map::from([(entry.replace('_', "."), value)]);
-            let mut single = Layer::default();
-            single.put("kafka", "topic_defaults", Value::new(Some(index), table));
-            self.layers.push(single);
-            return;
+        for key in TABLES.iter().filter_map(|table| key(table)) {
+            let entry = name.strip_prefix(key.name).and_then(|rest| rest.strip_prefix('.'));
+            if let Some(entry) = entry.filter(|entry| !entry.is_empty()) {
+                // No setting of Kafka's has an underscore, and no variable's name a dot.
+                let table = Map::from([(entry.replace('_', "."), value)]);
+                let mut single = Layer::default();
+                single.put(key.section(), key.short_name(), Value::new(Some(index), table));
+                self.layers.push(single);
+                return;
+            }
         }
         self.unknown(name.to_owned(), origin());
     }

@@ -35,7 +35,7 @@ fn every_key_s_default_and_bounds_are_legal_for_its_type() {
     for key in keys() {
         for text in [Some(key.default), key.range.map(|(low, _)| low), key.range.map(|(_, high)| high)] {
             let Some(text) = text else { continue };
-            if key.name == "kafka.topic_defaults" {
+            if layers::TABLES.contains(&key.name) {
                 continue;
             }
             let value = config::ValueKind::String(text.to_owned());
@@ -138,6 +138,17 @@ fn topic_defaults_of_all_layers_are_put_together() {
     let read: Vec<_> = loaded.settings.kafka.topic_defaults.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     assert_eq!(read, expected);
     assert_eq!(loaded.origin("kafka.topic_defaults"), Origin::Flag);
+}
+
+#[test]
+fn broker_settings_of_kafka_are_taken_by_their_own_names() {
+    let text = "[kafka.broker]\n\"log.retention.hours\" = 24\nlog.roll.hours = 3\n";
+    let env = [("CALLBOARD__KAFKA__BROKER__LOG_RETENTION_HOURS", "48")];
+    let flags = [("kafka.broker.compression.type", "zstd")];
+    let settings = load(text, &env, &flags).unwrap().settings;
+    let expected = [("compression.type", "zstd"), ("log.retention.hours", "48"), ("log.roll.hours", "3")];
+    let read: Vec<_> = settings.kafka.broker.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    assert_eq!(read, expected);
 }
 
 #[test]
@@ -353,7 +364,7 @@ fn the_rendered_file_loads_as_the_defaults_with_and_without_its_comment_signs() 
     assert_eq!(loaded.settings, Settings::default());
     for (key, origin) in &loaded.origins {
         // An empty table has no entry that could have been set.
-        assert!(matches!(origin, Origin::File(_)) || *key == "kafka.topic_defaults", "{key} is commented out wrongly");
+        assert!(matches!(origin, Origin::File(_)) || layers::TABLES.contains(key), "{key} is commented out wrongly");
     }
 }
 

@@ -252,15 +252,25 @@ impl Setting for BTreeMap<String, String> {
         text.is_empty().then(Self::new)
     }
 
+    /// Without quotes around its name, `retention.ms = 1` is a table in a table: the same is meant.
     fn from_table(table: &config::Map<String, config::Value>) -> Option<Self> {
-        let text = |value: &config::Value| match &value.kind {
-            ValueKind::String(text) => Some(text.clone()),
-            ValueKind::I64(number) => Some(number.to_string()),
-            ValueKind::Boolean(flag) => Some(flag.to_string()),
-            ValueKind::Float(number) => Some(number.to_string()),
-            _ => None,
-        };
-        table.iter().map(|(name, value)| Some((name.clone(), text(value)?))).collect()
+        let mut entries = Self::new();
+        for (name, value) in table {
+            let text = match &value.kind {
+                ValueKind::String(text) => text.clone(),
+                ValueKind::I64(number) => number.to_string(),
+                ValueKind::Boolean(flag) => flag.to_string(),
+                ValueKind::Float(number) => number.to_string(),
+                ValueKind::Table(inner) => {
+                    let inner = Self::from_table(inner)?;
+                    entries.extend(inner.into_iter().map(|(rest, text)| (format!("{name}.{rest}"), text)));
+                    continue;
+                }
+                _ => return None,
+            };
+            entries.insert(name.clone(), text);
+        }
+        Some(entries)
     }
 
     fn to_toml(&self) -> String {

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use callboard_model::{BrokerId, ErrorCode, TopicName};
 
 use super::{ApiError, ConfigResource, Controller, Intent, Outcome, occurrences, resource_type};
-use crate::broker_config::{self, Update};
+use crate::absent_config::Absent;
+use crate::broker_config::{self, BrokerConfig, Update};
 use crate::config_value::{ConfigError, ConfigType, split};
 use crate::effective::Layers;
 use crate::image::{Configs, TopicImage};
 use crate::record::Record;
+use crate::status::Status;
 use crate::topic_config;
 
 /// All dynamic configs that a resource is to have; what is not in it goes.
@@ -50,6 +52,8 @@ const SUBTRACT: i8 = 3;
 enum Target<'a> {
     Topic(&'a TopicImage),
     Broker(Option<BrokerId>),
+    /// One whose feature is not there: only defaults are taken, and nothing is written down.
+    Absent(&'static Absent),
 }
 
 impl Controller {
@@ -132,6 +136,14 @@ impl Controller {
                     None => Err(invalid(format!("Broker {id} is not registered."))),
                 }
             }
+            resource_type::GROUP if resource.name.is_empty() => {
+                Err(invalid("Default group resources are not allowed.".to_owned()))
+            }
+            resource_type::GROUP => Ok(Target::Absent(&Absent::GROUP)),
+            resource_type::CLIENT_METRICS if resource.name.is_empty() => {
+                Err(invalid("Subscription name can't be empty".to_owned()))
+            }
+            resource_type::CLIENT_METRICS => Ok(Target::Absent(&Absent::CLIENT_METRICS)),
             resource_type::BROKER_LOGGER => Err(no_loggers()),
             other => Err(invalid(format!("Unknown resource type {other}"))),
         }
@@ -146,19 +158,25 @@ impl Controller {
                 }
                 self.image.layers(self.node, &self.settings).with_topic(wanted).check_together()?;
             }
-            Target::Broker(id) => {
-                let mut fixed = Vec::new();
+            Target::Absent(absent) => {
                 for (key, value) in changed() {
-                    let config = broker_config::require(key)?;
-                    if config.update == Update::ReadOnly {
-                        fixed.push(config.name);
-                        continue;
-                    }
-                    config.check(value).map_err(broker_error)?;
+                    absent.require(key)?.check(value)?;
                 }
-                if !fixed.is_empty() {
-                    let message = format!("Cannot update these configs dynamically: [{}]", fixed.join(", "));
-                    return Err(ApiError::new(ErrorCode::InvalidRequest, message));
+            }
+            Target::Broker(id) => {
+                let mut configs = Vec::new();
+                for (key, value) in changed() {
+                    configs.push((broker_config::require(key)?, value));
+                }
+                check_update(&configs, id.is_none())?;
+                for (config, value) in configs {
+                    config.check(value).map_err(broker_error)?;
+                    if let Status::Setting(setting) = config.status()
+                        && config.update != Update::ClusterWide
+                    {
+                        let message = format!("{} is set by {setting} in the node's settings", config.name);
+                        return Err(ApiError::new(ErrorCode::InvalidConfig, message));
+                    }
                 }
                 let layers = match id {
                     Some(_) => Layers::new(wanted, self.image.broker_configs(None), &self.settings),
@@ -176,17 +194,19 @@ impl Target<'_> {
         match self {
             Self::Topic(topic) => topic.configs(),
             Self::Broker(id) => controller.image.broker_configs(*id),
+            Self::Absent(absent) => absent.nothing_set(),
         }
     }
 
     /// The type and the default of a config of such a resource.
-    fn config(&self, key: &str) -> Result<(ConfigType, &'static str), ConfigError> {
-        match self {
-            Self::Topic(_) => topic_config::require(key).map(|config| (config.config_type, config.default)),
+    fn config(&self, key: &str) -> Result<(ConfigType, &'static str), ApiError> {
+        Ok(match self {
+            Self::Topic(_) => topic_config::require(key).map(|config| (config.config_type, config.default))?,
             Self::Broker(_) => {
-                broker_config::require(key).map(|config| (config.config_type, config.default.unwrap_or_default()))
+                broker_config::require(key).map(|config| (config.config_type, config.default.unwrap_or_default()))?
             }
-        }
+            Self::Absent(absent) => absent.require(key).map(|config| (config.config_type, config.default))?,
+        })
     }
 
     /// The value after one change; none if it is to go.
@@ -230,10 +250,16 @@ impl Target<'_> {
                 .map(|(key, value)| (key, Some(value))),
         );
         let record = |(key, value): (&String, Option<&String>)| match self {
-            Self::Topic(topic) => Record::TopicConfig { topic: topic.id, key: key.clone(), value: value.cloned() },
-            Self::Broker(broker) => Record::BrokerConfig { broker: *broker, key: key.clone(), value: value.cloned() },
+            Self::Topic(topic) => {
+                Some(Record::TopicConfig { topic: topic.id, key: key.clone(), value: value.cloned() })
+            }
+            Self::Broker(broker) => {
+                Some(Record::BrokerConfig { broker: *broker, key: key.clone(), value: value.cloned() })
+            }
+            // A default that was asked for is what holds already.
+            Self::Absent(_) => None,
         };
-        changes.into_iter().map(record).collect()
+        changes.into_iter().filter_map(record).collect()
     }
 }
 
@@ -248,6 +274,23 @@ fn check_keys<'a>(keys: impl Iterator<Item = (&'a String, bool)> + Clone) -> Res
         return Ok(());
     }
     Err(ApiError::new(ErrorCode::InvalidRequest, format!("Null value not supported for : {}", nulls.join(", "))))
+}
+
+/// Errors if one of them cannot be changed while the broker runs, or not for all brokers at once.
+fn check_update(configs: &[(&'static BrokerConfig, &String)], for_all: bool) -> Result<(), ApiError> {
+    let refused = |why: &str, hit: &dyn Fn(Update) -> bool| {
+        let names: Vec<&str> =
+            configs.iter().filter(|(config, _)| hit(config.update)).map(|(config, _)| config.name).collect();
+        match names.is_empty() {
+            true => Ok(()),
+            false => Err(ApiError::new(ErrorCode::InvalidRequest, format!("{why}: [{}]", names.join(", ")))),
+        }
+    };
+    refused("Cannot update these configs dynamically", &|update| update == Update::ReadOnly)?;
+    let why = "These security configs can be dynamically updated only per-listener using the listener prefix";
+    refused(why, &|update| update == Update::PerListener)?;
+    let why = "Cannot update these configs at default cluster level, broker id must be specified";
+    refused(why, &|update| for_all && update == Update::PerBroker)
 }
 
 /// Kafka answers an illegal broker value with INVALID_REQUEST, a topic's with INVALID_CONFIG (KAFKA-13609).

@@ -5,6 +5,7 @@ use callboard_model::{ErrorCode, TopicName};
 use super::alter::{broker_id, no_loggers};
 use super::topics::unknown_topic;
 use super::{ApiError, ConfigResource, Controller, resource_type};
+use crate::absent_config::{self, AbsentConfig};
 use crate::broker_config::{self, BrokerConfig, Update};
 use crate::config_value::ConfigType;
 use crate::effective::{ConfigSource, Found, Layers};
@@ -74,7 +75,7 @@ impl Controller {
             }
             resource_type::BROKER if name.is_empty() => {
                 let set = self.image.broker_configs(None);
-                let asked = broker_config::ALL.iter().filter(|config| asked(config.name));
+                let asked = broker_config::all().iter().filter(|config| asked(config.name));
                 let set = asked.filter(|config| set.contains_key(config.name));
                 Ok(set.map(|config| ConfigEntry::of_broker(config, &layers, Scope::Cluster)).collect())
             }
@@ -85,8 +86,20 @@ impl Controller {
                         "Unexpected broker id, expected {node} or empty string, but received {name}"
                     )));
                 }
-                let asked = broker_config::ALL.iter().filter(|config| asked(config.name));
+                let asked = broker_config::all().iter().filter(|config| asked(config.name) && !config.hidden);
                 Ok(asked.map(|config| ConfigEntry::of_broker(config, &layers, Scope::Broker)).collect())
+            }
+            resource_type::GROUP if name.is_empty() => Err(invalid("Group name must not be empty".to_owned())),
+            resource_type::GROUP => {
+                let asked = absent_config::GROUP.iter().filter(|config| asked(config.name));
+                Ok(asked.map(ConfigEntry::of_absent).collect())
+            }
+            resource_type::CLIENT_METRICS if name.is_empty() => {
+                Err(invalid("Client metrics subscription name must not be empty".to_owned()))
+            }
+            resource_type::CLIENT_METRICS => {
+                let asked = absent_config::CLIENT_METRICS.iter().filter(|config| asked(config.name));
+                Ok(asked.map(ConfigEntry::of_absent).collect())
             }
             resource_type::BROKER_LOGGER => Err(no_loggers()),
             other => Err(invalid(format!("Unsupported resource type: {other}"))),
@@ -123,8 +136,26 @@ impl ConfigEntry {
     }
 
     fn with_synonyms(self, config: &'static TopicConfig, layers: &Layers<'_>) -> Self {
-        let synonyms = layers.found(config).into_iter().map(|found| ConfigSynonym::of(found, false)).collect();
-        Self { synonyms, ..self }
+        let found = layers.found(config);
+        // Kafka names the source of what it shows: a default in hours is "default", whoever set the hours.
+        let source = found.first().map_or(ConfigSource::Default, |found| found.source);
+        let synonyms = found.into_iter().map(|found| ConfigSynonym::of(found, false)).collect();
+        Self { source, synonyms, ..self }
+    }
+
+    fn of_absent(config: &'static AbsentConfig) -> Self {
+        let value = || Some(config.default.to_owned());
+        let synonyms = config.synonym.map(|name| ConfigSynonym { name, value: value(), source: ConfigSource::Default });
+        Self {
+            name: config.name,
+            value: value(),
+            source: ConfigSource::Default,
+            read_only: false,
+            sensitive: false,
+            config_type: config.config_type,
+            documentation: config.documentation,
+            synonyms: synonyms.into_iter().collect(),
+        }
     }
 
     fn of_broker(config: &'static BrokerConfig, layers: &Layers<'_>, scope: Scope) -> Self {

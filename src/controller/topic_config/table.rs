@@ -307,7 +307,7 @@ pub const ALL: &[TopicConfig] = &[
         valid: Valid::AtLeast(-1),
         status: Status::Honoured,
         synonyms: &[
-            same("log.retention.ms"),
+            Synonym { name: "log.retention.ms", unit: Unit::Milliseconds },
             Synonym { name: "log.retention.minutes", unit: Unit::Minutes },
             Synonym { name: "log.retention.hours", unit: Unit::Hours },
         ],

@@ -88,7 +88,7 @@ impl Model {
                 Some((_, retention)) => *retention = value,
             },
             Command::SetDefault { broker, value } => {
-                if broker && !self.brokers.contains_key(&1) || value.is_some_and(|value| value < -1) {
+                if broker && !self.brokers.contains_key(&1) || value == Some(0) {
                     return Some(ErrorCode::InvalidRequest);
                 }
                 match value {
@@ -123,7 +123,7 @@ impl Model {
             let topic = image.topic(name).expect("there");
             let led = topic.partitions().map(|(_, image)| (image.leader_epoch.0, image.leader.expect("led")));
             assert_eq!(led.collect::<Vec<_>>(), *partitions, "{name}");
-            let inherited = self.defaults.get(&true).or(self.defaults.get(&false)).copied();
+            let inherited = self.defaults.get(&true).or(self.defaults.get(&false)).map(|value| (*value).max(-1));
             let millis = retention.or(inherited).unwrap_or(7 * 24 * 60 * 60 * 1000);
             let config = image.log_config(topic, BrokerId(1), settings);
             let counts = config.retention.map_or(-1, |retention| retention.as_millis() as i64);

@@ -97,7 +97,9 @@ fn a_value_is_shown_with_everything_that_was_said_below_it() {
     bench.register(1, 1);
     bench.create(plain("t")).expect("created");
     let shown = bench.entry(topic("t"), "retention.ms");
-    assert_eq!((shown.value.as_deref(), shown.source), (Some("3600000"), ConfigSource::StaticBroker));
+    // As in Kafka: the hours count, and are not shown as long as nobody speaks of milliseconds.
+    assert_eq!((shown.value.as_deref(), shown.source), (Some("3600000"), ConfigSource::Default));
+    assert!(shown.synonyms.is_empty());
     assert_eq!(bench.change(broker(""), &[(SET, "log.retention.ms", Some("30"))]), Ok(()));
     assert_eq!(bench.change(broker("1"), &[(SET, "log.retention.ms", Some("20"))]), Ok(()));
     assert_eq!(bench.change(topic("t"), &[(SET, "retention.ms", Some("10"))]), Ok(()));
@@ -116,6 +118,89 @@ fn a_value_is_shown_with_everything_that_was_said_below_it() {
     ];
     assert_eq!(synonyms, expected);
     assert_eq!((shown.value.as_deref(), shown.config_type), (Some("10"), ConfigType::Long));
+    let names = |name: &str| {
+        let entry = bench.entry(broker("1"), name);
+        entry.synonyms.iter().map(|synonym| (synonym.name, synonym.source.number())).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names("log.retention.ms"),
+        expected[1..].iter().map(|(name, _, source)| (*name, *source)).collect::<Vec<_>>()
+    );
+    assert_eq!(names("log.retention.hours"), [("log.retention.hours", 4), ("log.retention.hours", 5)]);
+    assert_eq!(names("log.retention.minutes"), []);
+}
+
+#[test]
+fn defaults_that_have_no_value_in_the_first_synonym_are_not_shown_as_kafka_does() {
+    let bench = with_topic();
+    let without: Vec<&str> = bench
+        .shown(topic("t"))
+        .expect("shown")
+        .into_iter()
+        .filter(|entry| entry.synonyms.is_empty())
+        .map(|entry| entry.name)
+        .collect();
+    let expected = [
+        "flush.ms",
+        "follower.replication.throttled.replicas",
+        "leader.replication.throttled.replicas",
+        "remote.log.copy.disable",
+        "remote.log.delete.on.disable",
+        "remote.storage.enable",
+        "retention.ms",
+        "segment.jitter.ms",
+        "segment.ms",
+    ];
+    assert_eq!(without, expected);
+}
+
+#[test]
+fn groups_and_client_metrics_show_defaults_and_take_nothing_else() {
+    let mut bench = with_topic();
+    let (group, metrics) = (|| resource(32, "g"), || resource(16, "m"));
+    assert_eq!(bench.shown(group()).expect("shown").len(), 17);
+    assert_eq!(bench.shown(metrics()).expect("shown").len(), 3);
+    let timeout = bench.entry(group(), "consumer.session.timeout.ms");
+    assert_eq!(
+        (timeout.value.as_deref(), timeout.synonyms[0].name),
+        (Some("45000"), "group.consumer.session.timeout.ms")
+    );
+    let before = bench.image().clone();
+    let mut code = |resource: ConfigResource, operation: i8, key: &str, value: Option<&str>| {
+        bench.change(resource, &[(operation, key, value)]).map_err(|error| error.0)
+    };
+    assert_eq!(code(group(), SET, "consumer.session.timeout.ms", Some("45000")), Ok(()));
+    assert_eq!(code(group(), DELETE, "consumer.session.timeout.ms", None), Ok(()));
+    assert_eq!(code(metrics(), DELETE, "match", None), Ok(()), "that is how a subscription is removed");
+    for (key, value) in [("consumer.session.timeout.ms", "50000"), ("consumer.session.timeout.ms", "x"), ("nope", "1")]
+    {
+        assert_eq!(code(group(), SET, key, Some(value)), Err(ErrorCode::InvalidConfig), "{key}");
+    }
+    assert_eq!(code(metrics(), SET, "interval.ms", Some("1000")), Err(ErrorCode::InvalidConfig));
+    assert_eq!(code(metrics(), APPEND, "match", Some("client_id=a")), Err(ErrorCode::InvalidConfig));
+    assert_eq!(code(metrics(), SET, "nope", Some("1")), Err(ErrorCode::InvalidRequest));
+    assert_eq!(*bench.image(), before, "nothing is written down");
+}
+
+#[test]
+fn a_broker_config_is_changed_only_where_and_when_kafka_lets_it() {
+    let mut bench = with_topic();
+    let mut refused = |name: &str, key: &str, value: &str| {
+        bench.change(broker(name), &[(SET, key, Some(value))]).expect_err("refused")
+    };
+    let invalid = |message: &str| (ErrorCode::InvalidRequest, message.to_owned());
+    let message = "Cannot update these configs at default cluster level, broker id must be specified: [listeners]";
+    assert_eq!(refused("", "listeners", "PLAINTEXT://:1"), invalid(message));
+    let message = "listeners is set by kafka.listen in the node's settings";
+    assert_eq!(refused("1", "listeners", "PLAINTEXT://:1"), (ErrorCode::InvalidConfig, message.to_owned()));
+    let message = "These security configs can be dynamically updated only per-listener using the listener prefix: \
+                   [ssl.keystore.location]";
+    assert_eq!(refused("1", "ssl.keystore.location", "/k"), invalid(message));
+    assert_eq!(refused("", "num.io.threads", "16").0, ErrorCode::InvalidConfig);
+    assert_eq!(refused("", "num.io.threads", "0").0, ErrorCode::InvalidRequest);
+    assert_eq!(refused("1", "unstable.api.versions.enable", "true").0, ErrorCode::InvalidRequest);
+    assert_eq!(bench.change(broker(""), &[(SET, "max.connections", Some("5"))]), Ok(()));
+    assert_eq!(bench.value(broker("1"), "max.connections").as_deref(), Some("5"));
 }
 
 #[test]
@@ -163,7 +248,7 @@ fn resources_are_found_or_refused_with_kafka_s_codes() {
     assert_eq!(bench.change(topic("nonesuch"), &op), Err((ErrorCode::UnknownTopicOrPartition, message.into())));
     assert_eq!(bench.change(topic("no way"), &op).map_err(|error| error.0), Err(ErrorCode::InvalidTopicException));
     let others =
-        [topic(""), broker("x"), broker("9"), resource(8, "1"), resource(16, "x"), resource(0, ""), resource(-3, "")];
+        [topic(""), broker("x"), broker("9"), resource(8, "1"), resource(16, ""), resource(32, ""), resource(0, "")];
     for other in others {
         assert_eq!(
             bench.change(other.clone(), &op).map_err(|error| error.0),
@@ -174,7 +259,7 @@ fn resources_are_found_or_refused_with_kafka_s_codes() {
     assert_eq!(bench.shown(topic("nonesuch")).map_err(|error| error.0), Err(ErrorCode::UnknownTopicOrPartition));
     let message = "Unexpected broker id, expected 1 or empty string, but received 2";
     assert_eq!(bench.shown(broker("2")), Err((ErrorCode::InvalidRequest, message.into())));
-    for other in [broker("x"), resource(8, "1"), resource(16, "x"), resource(32, "g"), resource(0, "")] {
+    for other in [broker("x"), resource(8, "1"), resource(16, ""), resource(32, ""), resource(0, "")] {
         assert_eq!(bench.shown(other.clone()).map_err(|error| error.0), Err(ErrorCode::InvalidRequest), "{other:?}");
     }
 }
@@ -225,7 +310,8 @@ fn static_broker_configs_are_shown_and_cannot_be_changed() {
     let mut bench = Bench::new(&[("node.id", "1"), ("log.dirs", "/data"), ("num.partitions", "6")]);
     bench.register(1, 1);
     let entries = bench.shown(broker("1")).expect("shown");
-    assert_eq!(entries.len(), broker_config::ALL.len());
+    let listed = broker_config::all().iter().filter(|config| !config.hidden);
+    assert!(entries.iter().map(|entry| entry.name).eq(listed.map(|config| config.name)));
     let partitions = bench.entry(broker("1"), "num.partitions");
     assert!(partitions.read_only);
     assert_eq!((partitions.value.as_deref(), partitions.source), (Some("6"), ConfigSource::StaticBroker));
