@@ -178,6 +178,10 @@ pub(crate) fn parse(name: &'static str, of: ConfigType, valid: Valid, raw: &str)
             Value::Double(number.ok_or_else(|| invalid("Not a number of type DOUBLE".to_owned()))?)
         }
         ConfigType::String | ConfigType::Class | ConfigType::Password => Value::Text(text.to_owned()),
+        // Only the empty list may be the empty text where the elements are known words.
+        ConfigType::List if matches!(valid, Valid::EachOf(_)) && !text.is_empty() && has_gap(text) => {
+            return Err(ConfigError::Conflict(format!("Configuration '{name}' values must not be empty.")));
+        }
         ConfigType::List => Value::List(split(text)),
     };
     match breaks(name, valid, &value) {
@@ -196,6 +200,10 @@ pub(crate) fn split(text: &str) -> Vec<String> {
         }
     }
     list
+}
+
+fn has_gap(text: &str) -> bool {
+    text.split(',').any(|element| element.trim().is_empty())
 }
 
 /// What a value breaks, in Kafka's words.
@@ -328,6 +336,9 @@ mod tests {
     fn a_list_is_trimmed_and_loses_its_repeats() {
         let value = parse("k", ConfigType::List, Valid::Any, " a , b,a,, ");
         assert_eq!(value, Ok(Value::List(vec!["a".into(), "b".into()])));
+        let policy = |raw: &str| parse("k", ConfigType::List, Valid::EachOf(&["compact", "delete"]), raw).is_ok();
+        assert!(policy("") && policy("delete, compact") && policy("delete,delete"));
+        assert!(!policy("delete,") && !policy(",") && !policy("delete,,compact"));
     }
 
     #[test]

@@ -14,8 +14,13 @@ pub(super) const ROWS: &[BrokerConfig] = &[
         .doc("The default of the topic config of the same name."),
     cluster_wide("compression.lz4.level", Int, Some("9"), Valid::Between(1, 17))
         .doc("The default of the topic config of the same name."),
-    cluster_wide("compression.type", String, Some("producer"), ANY)
-        .doc("The default of the topic config of the same name."),
+    cluster_wide(
+        "compression.type",
+        String,
+        Some("producer"),
+        Valid::OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
+    )
+    .doc("The default of the topic config of the same name."),
     cluster_wide("compression.zstd.level", Int, Some("3"), Valid::Between(-131_072, 22))
         .doc("The default of the topic config of the same name."),
     per_broker("cordoned.log.dirs", List, Some(""), ANY)

@@ -50,7 +50,7 @@ pub(super) const ROWS: &[BrokerConfig] = &[
     cluster_wide("max.connection.creation.rate", Int, Some("2147483647"), NATURAL)
         .refused(CONNECTIONS)
         .doc("How many connections may be opened in a second."),
-    cluster_wide("max.connections", Int, Some("2147483647"), NATURAL)
+    cluster_wide("max.connections", Int, Some("2147483647"), POSITIVE)
         .set_by("kafka.max_connections")
         .doc("Connections open at the same time; further ones are closed at once."),
     cluster_wide("max.connections.per.ip", Int, Some("2147483647"), NATURAL)
