@@ -12,6 +12,7 @@ mod node;
 mod node_config;
 mod node_error;
 mod partition;
+mod shard;
 mod storage;
 mod telling;
 

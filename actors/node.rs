@@ -6,6 +6,7 @@
 //! ├─ controller/active     decides on metadata, writes it down
 //! ├─ broker                rest_for_one
 //! │  ├─ partitions/*       pool: one leader for each partition led here
+//! │  ├─ coordinators/*     pool: one for each partition of the groups' topic led here
 //! │  └─ applier            makes the leaders follow the metadata
 //! ├─ gateway               rest_for_one
 //! │  ├─ connections/*      pool: one for each client, temporary
@@ -41,6 +42,7 @@ use crate::clock::Clock;
 use crate::controller::{ActiveController, ControllerContext, ControllerMessage};
 use crate::gateway::{Budget, GatewayConfig, Listener, Services};
 use crate::partition::{Identity, LeaderContext, Role};
+use crate::shard::ShardContext;
 use crate::storage::{JournalKeeper, LeaderDirectory, Pool};
 
 pub use crate::node_error::NodeError;
@@ -324,6 +326,14 @@ impl Parts {
             settings: configs.clone(),
             leaders: Arc::clone(&leaders),
             pool: paths.partitions.clone(),
+            coordinators: paths.coordinators.clone(),
+            shards: Arc::new(ShardContext {
+                storage: Arc::clone(&storage),
+                pool: pool.clone(),
+                clock,
+                append_deadline: settings.groups.offsets_commit_timeout,
+            }),
+            groups: settings.groups.config(),
             controller: paths.controller.clone(),
             arbiters,
             published,
@@ -346,6 +356,7 @@ impl Parts {
             published: receiver.clone(),
             settings: configs.clone(),
             me,
+            coordinators: paths.coordinators.clone(),
         });
         let services = ServicesMaker {
             settings: settings.clone(),
@@ -387,6 +398,7 @@ impl Parts {
             .child(ChildSpec::supervisor(
                 patient(SupervisorSpec::new("broker", Strategy::RestForOne))
                     .child(ChildSpec::supervisor(crowd("partitions")))
+                    .child(ChildSpec::supervisor(crowd("coordinators")))
                     .child(
                         ChildSpec::worker("applier", move |_| Ok(Broker::new(Arc::clone(&broker))))
                             .limits(Limits { messages: 100_000, bytes: usize::MAX })
@@ -448,6 +460,7 @@ fn crowd(name: &str) -> SupervisorSpec {
 struct Paths {
     controller: Path,
     partitions: Path,
+    coordinators: Path,
     applier: Path,
     connections: Path,
 }
@@ -458,6 +471,7 @@ impl Paths {
         Ok(Self {
             controller: path("node/controller/active")?,
             partitions: path("node/broker/partitions")?,
+            coordinators: path("node/broker/coordinators")?,
             applier: path("node/broker/applier")?,
             connections: path("node/gateway/connections")?,
         })

@@ -23,7 +23,9 @@ pub(crate) fn spawn(system: &System, metrics: &Metrics) {
 pub(crate) fn class(path: &Path) -> String {
     let mut segments = path.segments().skip(1);
     match (segments.next(), segments.next(), segments.next()) {
-        (_, Some(crowd @ ("partitions" | "connections")), Some(_)) => crowd.trim_end_matches('s').to_owned(),
+        (_, Some(crowd @ ("partitions" | "coordinators" | "connections")), Some(_)) => {
+            crowd.trim_end_matches('s').to_owned()
+        }
         (_, Some(own), _) => own.to_owned(),
         (Some(own), None, _) => own.to_owned(),
         (None, ..) => path.as_str().to_owned(),
@@ -77,6 +79,7 @@ mod tests {
         assert_eq!(class_of("node/broker"), "broker");
         assert_eq!(class_of("node/broker/partitions"), "partitions");
         assert_eq!(class_of("node/broker/partitions/orders-3"), "partition");
+        assert_eq!(class_of("node/broker/coordinators/17"), "coordinator");
         assert_eq!(class_of("node/gateway/connections/17"), "connection");
     }
 }

@@ -5,6 +5,7 @@
 mod figures;
 mod http;
 mod routes;
+mod tree;
 
 pub(crate) use http::AdminServer;
 pub(crate) use routes::AdminContext;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use callboard_controller::StaticConfig;
 use callboard_model::BrokerId;
-use callboard_runtime::System;
+use callboard_runtime::{Path, System};
 use callboard_telemetry::Metrics;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -14,6 +14,7 @@ use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::figures::snapshot;
+use super::tree::tree;
 use crate::broker::PublishedReceiver;
 
 /// What the answers are made of.
@@ -30,6 +31,8 @@ pub(crate) struct AdminContext {
     pub settings: StaticConfig,
     /// This node.
     pub me: BrokerId,
+    /// The path of the coordinators' pool.
+    pub coordinators: Path,
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -51,9 +54,11 @@ pub(super) async fn answer(request: &Request<Incoming>, context: &AdminContext) 
             let snapshot = snapshot(context).await;
             respond(StatusCode::OK, PROMETHEUS, context.metrics.render(&snapshot))
         }
-        "/api/v1/actors" => match context.system.get().map(|system| serde_json::to_vec(&system.tree())) {
-            Some(Ok(tree)) => respond(StatusCode::OK, JSON, tree),
-            Some(Err(error)) => text(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
+        "/api/v1/actors" => match context.system.get() {
+            Some(system) => match tree(system, &context.coordinators).await {
+                Ok(tree) => respond(StatusCode::OK, JSON, tree),
+                Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
+            },
             None => text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
         },
         _ => text(StatusCode::NOT_FOUND, &format!("nothing is served here\n\n{INDEX}")),

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use callboard_controller::{Delta, Image, StaticConfig, TopicImage};
-use callboard_model::{BrokerId, LogId, PartitionIndex, TopicName};
+use callboard_model::{BrokerId, GroupConfig, LogId, PartitionIndex, TopicId, TopicName};
 use callboard_runtime::{
     Actor, ActorRef, ChildSpec, Context, Failure, Limits, Message, Path, Placement, Restart, StartError, StopError,
     SupervisorRef, System,
 };
 use callboard_storage::{NewLog, RetentionClass};
 
+use super::coordinators::concerns;
 use super::published::{LeaderRoute, Published, PublishedSender, TopicRoute};
 use super::reconcile::{Begin, Plan, plan};
 use crate::controller::ControllerMessage;
 use crate::partition::{Identity, LeaderContext, PartitionLeader, PartitionMessage};
+use crate::shard::ShardContext;
 
 /// How often leaders look at retention, expired producers and their tail cache.
 const TICK: Duration = Duration::from_secs(5);
@@ -67,6 +69,12 @@ pub(crate) struct BrokerContext {
     pub leaders: Arc<LeaderContext>,
     /// The path of the leaders' pool.
     pub pool: Path,
+    /// The path of the coordinators' pool.
+    pub coordinators: Path,
+    /// What every coordinator gets.
+    pub shards: Arc<ShardContext>,
+    /// What groups are held to.
+    pub groups: GroupConfig,
     /// The path of the controller.
     pub controller: Path,
     /// Arbiters that leaders are spread over.
@@ -156,11 +164,11 @@ impl Actor for Broker {
 }
 
 /// One change being carried out.
-struct Work {
-    context: Arc<BrokerContext>,
+pub(super) struct Work {
+    pub(super) context: Arc<BrokerContext>,
     pool: SupervisorRef,
     before: Published,
-    system: System,
+    pub(super) system: System,
 }
 
 impl Work {
@@ -171,9 +179,16 @@ impl Work {
             orphans = self.leftovers(&image, &mut plan);
             self.end_strangers(&image).await?;
         }
-        let mut published = Published { index: image.applied(), routes: self.before.routes.clone(), image };
+        let Published { routes, coordinators, .. } = self.before.clone();
+        let mut published = Published { index: image.applied(), image, routes, coordinators };
+        self.end_coordinators(&mut published).await?;
         self.end(&plan, orphans, &mut published).await?;
+        self.tell_deleted(&plan.end, &published);
         self.begin(&plan, &mut published).await?;
+        let begun: Vec<TopicId> = plan.begin.iter().map(|begin| begin.log.topic).collect();
+        if concerns(&published.image, &begun) {
+            self.begin_coordinators(&mut published).await?;
+        }
         self.configure(&plan, &published).await?;
         Ok(published)
     }

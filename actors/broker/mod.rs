@@ -3,8 +3,9 @@
 //! Deliberately absent: decisions about the metadata (the controller's) and about records (the leaders').
 
 mod applier;
+mod coordinators;
 mod published;
 mod reconcile;
 
 pub(crate) use applier::{Broker, BrokerContext, BrokerMessage};
-pub(crate) use published::{LeaderRoute, Published, PublishedReceiver, TopicRoute};
+pub(crate) use published::{GroupCoordinator, LeaderRoute, Published, PublishedReceiver, TopicRoute};

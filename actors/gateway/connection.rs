@@ -262,7 +262,8 @@ impl Connection {
         let silent = request.acks == 0;
         let number = if silent { self.next_silent } else { self.first + self.slots.len() as u64 };
         let call = (header.correlation_id, header.version);
-        let join = produce::begin(request, call, number, &ctx.myself(), &self.services);
+        let client = self.client_id.as_deref();
+        let join = produce::begin(request, call, client, number, &ctx.myself(), &self.services);
         if silent {
             self.next_silent -= 1;
             if !join.is_complete() {

@@ -17,6 +17,9 @@ use crate::partition::{Append, PartitionMessage, ProduceSlot};
 /// From this version on a batch may be compressed with zstd (KIP-110).
 const ZSTD_VERSION: i16 = 7;
 
+/// The one client that may write to the platform's own topics (Kafka: `AdminUtils.ADMIN_CLIENT_ID`).
+const ADMIN_CLIENT: &str = "__admin_client";
+
 /// One produce request while its partitions answer.
 #[derive(Debug)]
 pub(super) struct ProduceJoin {
@@ -41,6 +44,7 @@ struct Terms {
 pub(super) fn begin(
     request: ProduceRequest,
     (correlation_id, version): (i32, i16),
+    client: Option<&str>,
     number: u64,
     myself: &ActorRef<ConnectionMessage>,
     services: &Services,
@@ -64,13 +68,20 @@ pub(super) fn begin(
     let deadline = services.clock.tick().after(wait);
     let published = services.published.borrow();
     for (topic_at, topic) in request.topics.into_iter().enumerate() {
-        let route = published.routes.get(&*topic.name).map(AsRef::as_ref);
+        let known = published.routes.get_key_value(&*topic.name);
+        let route = known.map(|(_, route)| route.as_ref());
+        let is_closed = client != Some(ADMIN_CLIENT) && known.is_some_and(|(name, _)| name.is_internal());
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for (partition_at, partition) in topic.partitions.into_iter().enumerate() {
             let index = partition.index;
             let slot = ProduceSlot::new(myself.clone(), number, join.places.len() as u32);
             join.places.push((topic_at as u32, partition_at as u32));
             let handed = match acks {
+                Some(_) if is_closed => {
+                    slot.forget();
+                    let message = format!("Cannot append to internal topic {}", &*topic.name);
+                    Err(refused(index, ErrorCode::InvalidTopicException, Some(message)))
+                }
                 Some(acks) => {
                     let terms = Terms { acks, deadline, zstd_allowed: version >= ZSTD_VERSION };
                     hand_on(partition, route, slot, terms, services)

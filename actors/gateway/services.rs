@@ -11,7 +11,7 @@ use callboard_storage::Storage;
 use callboard_telemetry::Metrics;
 
 use super::budget::Budget;
-use crate::broker::{Published, PublishedReceiver};
+use crate::broker::{GroupCoordinator, Published, PublishedReceiver};
 use crate::clock::Clock;
 use crate::controller::{Committed, ControllerError, ControllerMessage};
 use crate::storage::Pool;
@@ -69,6 +69,18 @@ impl Services {
     /// What this broker has applied by now.
     pub(crate) fn now(&self) -> Published {
         self.published.borrow().clone()
+    }
+
+    #[allow(dead_code, reason = "for the group APIs, which come next")]
+    /// The coordinator of a group; `None` if it is not on this node.
+    pub(crate) fn group_coordinator(&self, group: &str) -> Option<GroupCoordinator> {
+        self.published.borrow().coordinators.of(group).cloned()
+    }
+
+    #[allow(dead_code, reason = "for the group APIs, which come next")]
+    /// All group coordinators on this node.
+    pub(crate) fn group_coordinators(&self) -> Vec<GroupCoordinator> {
+        self.published.borrow().coordinators.all().cloned().collect()
     }
 
     /// Asks the controller, and waits until this broker has applied what it committed.

@@ -41,10 +41,8 @@ pub(crate) enum PartitionMessage {
         /// Where the answer goes: the new log start.
         reply: Reply<Result<Offset, DeleteError>>,
     },
-    #[allow(dead_code, reason = "for the hosts of shards")]
     /// Appends a batch of the platform's own: the rules for clients do not hold.
     AppendInternal(AppendInternal),
-    #[allow(dead_code, reason = "for the hosts of shards")]
     /// Asks where the log stands, once everything appended by now is committed.
     Settle(Reply<Result<Settled, SettleError>>),
     /// The topic's settings have changed.

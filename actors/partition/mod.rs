@@ -8,4 +8,4 @@ mod message;
 mod recovery;
 
 pub(crate) use leader::{Identity, LeaderContext, PartitionLeader, Role};
-pub(crate) use message::{Append, Fetch, FetchSlot, PartitionMessage, ProduceSlot};
+pub(crate) use message::{Append, AppendInternal, Fetch, FetchSlot, PartitionMessage, ProduceSlot};

@@ -61,6 +61,19 @@ pub trait Actor: Sized + 'static {
     fn snapshot(&self) -> Vec<(&'static str, String)> {
         Vec::new()
     }
+
+    /// What the actor keeps that is worth a line of its own below it in the tree, though it is no actor.
+    fn parts(&self) -> Vec<Part> {
+        Vec::new()
+    }
+}
+
+/// One thing that an actor keeps, as people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// unique in its actor
+    pub name: String,
+    pub fields: Vec<(&'static str, String)>,
 }
 
 /// Answer to the request to stop.

@@ -205,6 +205,14 @@ impl<A: Actor> Cell<A> {
                     reply.send(snapshot);
                 }
             }
+            Control::Parts(reply) => {
+                let seat = self.host.seat();
+                if let Some(value) = &seat.value
+                    && let Ok(parts) = guard(|| value.parts())
+                {
+                    reply.send(parts);
+                }
+            }
             // Orders that came too late for the state they were given for.
             _ => {}
         }

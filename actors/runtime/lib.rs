@@ -33,7 +33,7 @@ pub mod testkit;
 mod timers;
 mod watchdog;
 
-pub use actor::{Actor, DownReason, Message, Signal, Stopping};
+pub use actor::{Actor, DownReason, Message, Part, Signal, Stopping};
 pub use backoff::{Backoff, Intensity};
 pub use clock::{Clock, Tick};
 pub use context::Context;

@@ -17,7 +17,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    DownReason, Failure, FailureInfo, Path, Reply, Signal, System,
+    DownReason, Failure, FailureInfo, Part, Path, Reply, Signal, System,
     credits::{Credits, Limits},
 };
 
@@ -77,6 +77,7 @@ pub(crate) enum Control {
     },
     InjectPanic,
     Snapshot(Reply<Vec<(&'static str, String)>>),
+    Parts(Reply<Vec<Part>>),
 }
 
 pub(crate) struct Record {

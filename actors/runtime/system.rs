@@ -16,8 +16,8 @@ use std::{
 use tokio::sync::{broadcast, oneshot};
 
 use crate::{
-    ActorInfo, ActorRef, ChildSpec, Clock, DeadLetterReason, DeadLetters, Event, Events, Message, Path, Placement,
-    StartError, SupervisorRef, SupervisorSpec,
+    ActorInfo, ActorRef, ChildSpec, Clock, DeadLetterReason, DeadLetters, Event, Events, Message, Part, Path,
+    Placement, StartError, SupervisorRef, SupervisorSpec,
     arbiter::{Arbiters, Pulse, SYSTEM},
     machine::ChildKey,
     panics,
@@ -338,6 +338,15 @@ impl System {
         let (reply, answer) = Reply::channel();
         if let Some(entry) = self.entry(path) {
             entry.record().control(Control::Snapshot(reply));
+        }
+        async move { answer.await.ok() }
+    }
+
+    /// What the actor keeps ([`crate::Actor::parts`]); `None` when it is not running. Waits for its present turn.
+    pub fn parts(&self, path: &Path) -> impl Future<Output = Option<Vec<Part>>> + Send + use<> {
+        let (reply, answer) = Reply::channel();
+        if let Some(entry) = self.entry(path) {
+            entry.record().control(Control::Parts(reply));
         }
         async move { answer.await.ok() }
     }

@@ -24,7 +24,7 @@ pub use group_config::GroupConfig;
 pub use ids::{BrokerId, ClusterId, LogId, PartitionIndex, ProducerId, TopicId, TopicIdError, TopicPartition};
 pub use journal::{Durability, JournalWrite, LogWrite, StateFamily, StoredBatch};
 pub use log_config::{CleanupPolicy, CompressionType, FlushMode, LogConfig, TimestampType};
-pub use names::{TopicName, TopicNameError};
+pub use names::{CONSUMER_OFFSETS, TopicName, TopicNameError};
 pub use offset::Offset;
 pub use record::{Record, RecordError, RecordHeader, Records};
 pub use record_batch::{

@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use crate::limits::TOPIC_NAME_LEN_MAX;
 
+/// The topic that keeps consumer groups and the offsets that they commit.
+pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
+
 /// A legal topic name: 1 to 249 of `[a-zA-Z0-9._-]`, neither `.` nor `..`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -65,7 +68,7 @@ impl TopicName {
 
     /// Whether the platform itself writes this topic, so that clients may not (Kafka: `Topic.isInternal`).
     pub fn is_internal(&self) -> bool {
-        matches!(self.as_str(), "__consumer_offsets" | "__transaction_state" | "__share_group_state")
+        matches!(self.as_str(), CONSUMER_OFFSETS | "__transaction_state" | "__share_group_state")
     }
 
     /// Whether both names give the same metric name, since `.` and `_` are one there (Kafka: `Topic.hasCollision`).

@@ -33,8 +33,8 @@ pub(crate) enum Ask {
     Wake { key: u16 },
     /// Stores bytes without asking whether they fit.
     Pad { bytes: usize },
-    /// Panics.
-    #[allow(dead_code, reason = "for the tests of the actor")]
+    /// Panics; for the tests of the actor.
+    #[allow(dead_code, reason = "the machine alone has nobody to catch it")]
     Panic,
 }
 

@@ -17,13 +17,22 @@ pub(super) async fn answer(request: DeleteRecordsRequest, services: &Services) -
     let topics = request.topics.into_iter().map(|topic| (topic.name, topic.partitions)).collect();
     let answers = for_all(topics, |name, asked: DeleteRecordsPartition| {
         let before = Offset(asked.offset);
-        let asking = ask(&published, name, asked.partition_index, deadline, move |reply| {
-            PartitionMessage::DeleteRecords { before, reply }
+        // The platform's own topics are not the clients' to cut.
+        let is_closed = published.routes.get_key_value(&**name).is_some_and(|(name, _)| name.is_internal());
+        let asking = (!is_closed).then(|| {
+            ask(&published, name, asked.partition_index, deadline, move |reply| PartitionMessage::DeleteRecords {
+                before,
+                reply,
+            })
         });
         async move {
             let mut row = DeleteRecordsPartitionResult::default();
             row.partition_index = asked.partition_index;
             row.low_watermark = -1;
+            let Some(asking) = asking else {
+                row.error_code = ErrorCode::InvalidTopicException.code();
+                return row;
+            };
             row.error_code = match asking.await {
                 Ok(Ok(start)) => {
                     row.low_watermark = start.get();
