@@ -1,0 +1,3 @@
+module callboard/scenario
+
+go 1.26
