@@ -13,7 +13,7 @@ BUILD_WITHIN = 1500
 
 
 def unpacked(run, crate, version, sha256):
-    """A copy of the crate's sources, checked."""
+    """A copy of the crate's sources, checked; with the lock file beside the runner where the crate's own is outdated."""
     place = suite.cache("crates", f"{crate}-{version}")
     sources = place / "sources"
     if not (place / ".complete").exists():
@@ -35,6 +35,8 @@ def unpacked(run, crate, version, sha256):
         shutil.rmtree(sources, ignore_errors=True)
         # Its own choice of a toolchain is left out: any that is new enough will do.
         shutil.copytree(found, sources, ignore=shutil.ignore_patterns("rust-toolchain*"))
+        if (run.folder / "Cargo.lock").exists():
+            shutil.copyfile(run.folder / "Cargo.lock", sources / "Cargo.lock")
         (place / ".complete").touch()
     return sources
 

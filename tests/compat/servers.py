@@ -146,7 +146,9 @@ class Callboard(Server):
         (self.port,) = free_ports(1)
         words = [self.binary, "dev", "--data", str(self.folder / "data"), "--kafka-port", str(self.port),
                  "--admin-port", "0"]
-        return words, {"CALLBOARD__KAFKA__NUM_PARTITIONS": str(PARTITIONS), "CALLBOARD__NODE__ID": str(self.node)}
+        return words, {"CALLBOARD__KAFKA__NUM_PARTITIONS": str(PARTITIONS), "CALLBOARD__NODE__ID": str(self.node),
+                       "CALLBOARD__GROUPS__INITIAL_REBALANCE_DELAY": "0ms",
+                       "CALLBOARD__GROUPS__MIN_SESSION_TIMEOUT": "1s"}
 
 
 class Kafka(Server):
@@ -171,6 +173,7 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
 """)
         # Without eligible leader replicas, which put a min.insync.replicas of their own into every answer.
         subprocess.run(java(home, "kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", str(settings),
