@@ -99,9 +99,10 @@ def answers(port):
 class Server:
     """A running server; ends with the `with` block that it is in."""
 
-    def __init__(self, name, folder, node):
+    def __init__(self, name, folder, node=1, partitions=PARTITIONS):
         self.name = name
         self.node = node
+        self.partitions = partitions
         self.folder = folder
         self.log = folder / f"{name}.log"
         self.process = None
@@ -138,22 +139,22 @@ class Server:
 
 
 class Callboard(Server):
-    def __init__(self, binary, folder, node=1):
-        super().__init__("callboard", folder, node)
+    def __init__(self, binary, folder, **settings):
+        super().__init__("callboard", folder, **settings)
         self.binary = binary
 
     def prepare(self):
         (self.port,) = free_ports(1)
         words = [self.binary, "dev", "--data", str(self.folder / "data"), "--kafka-port", str(self.port),
                  "--admin-port", "0"]
-        return words, {"CALLBOARD__KAFKA__NUM_PARTITIONS": str(PARTITIONS), "CALLBOARD__NODE__ID": str(self.node),
+        return words, {"CALLBOARD__KAFKA__NUM_PARTITIONS": str(self.partitions), "CALLBOARD__NODE__ID": str(self.node),
                        "CALLBOARD__GROUPS__INITIAL_REBALANCE_DELAY": "0ms",
                        "CALLBOARD__GROUPS__MIN_SESSION_TIMEOUT": "1s"}
 
 
 class Kafka(Server):
-    def __init__(self, folder, node=1):
-        super().__init__("kafka", folder, node)
+    def __init__(self, folder, **settings):
+        super().__init__("kafka", folder, **settings)
 
     def prepare(self):
         home = jars()
@@ -166,7 +167,7 @@ listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs={self.folder / "data"}
-num.partitions={PARTITIONS}
+num.partitions={self.partitions}
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
