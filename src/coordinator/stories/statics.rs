@@ -51,6 +51,19 @@ fn a_static_follower_that_comes_back_keeps_its_assignment_without_a_rebalance() 
 }
 
 #[test]
+fn a_static_member_that_takes_its_place_and_is_silent_then_is_out() {
+    let mut rig = Rig::new();
+    let places = stable(&mut rig, &["a", "b"]);
+    let back = rig.join(as_instance("g", &places[1].0));
+    for _ in 0..2 {
+        rig.heartbeat("g", 1, &places[0].1.member);
+        rig.pass_ms(5_000);
+    }
+    assert_eq!(rig.heartbeat("g", 1, &back.member), ErrorCode::UnknownMemberId);
+    assert_eq!(rig.heartbeat("g", 1, &places[0].1.member), ErrorCode::RebalanceInProgress);
+}
+
+#[test]
 fn the_process_whose_place_was_taken_is_fenced_whatever_it_asks() {
     let mut rig = Rig::new();
     let places = stable(&mut rig, &["a", "b"]);

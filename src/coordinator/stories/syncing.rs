@@ -150,6 +150,41 @@ fn a_member_that_waits_is_not_silent() {
 }
 
 #[test]
+fn a_member_that_waited_beyond_its_session_has_a_new_one_from_its_answer_on() {
+    for is_refused in [false, true] {
+        let mut rig = Rig::new();
+        let [leader, follower] = completing(&mut rig);
+        let waiting = rig.send_sync(syncing("g", &follower));
+        for _ in 0..2 {
+            rig.pass_ms(9_000);
+            rig.heartbeat("g", 2, &leader.member);
+        }
+        if is_refused {
+            rig.send_join(JoinGroup {
+                protocols: vec![crate::rig::protocol("range", "u")],
+                ..known("g", &leader.member)
+            });
+        } else {
+            rig.sync(syncing("g", &leader));
+        }
+        assert!(rig.synced(waiting).is_some());
+        rig.pass_ms(9_000);
+        rig.heartbeat("g", 2, &leader.member);
+        rig.pass_ms(1_000);
+        assert_eq!(rig.heartbeat("g", 2, &follower.member), ErrorCode::UnknownMemberId, "it was silent");
+    }
+}
+
+#[test]
+fn who_waits_for_its_assignment_and_leaves_is_told() {
+    let mut rig = Rig::new();
+    let [_, follower] = completing(&mut rig);
+    let waiting = rig.send_sync(syncing("g", &follower));
+    rig.leave("g", &[(follower.member.as_str(), None)]);
+    assert_eq!(rig.synced(waiting).expect("told").error, ErrorCode::UnknownMemberId);
+}
+
+#[test]
 fn an_assignment_too_large_for_a_record_is_refused_and_the_group_goes_on() {
     let mut rig = Rig::new();
     let [leader, follower] = completing(&mut rig);
