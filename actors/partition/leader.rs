@@ -4,20 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use callboard_model::{
-    CheckedBatch, Compression, Durability, JournalWrite, LeaderEpoch, LogConfig, LogId, PartitionIndex, StateFamily,
-    Tick, TopicId, TopicName, TopicPartition,
+    CompressionType, Durability, JournalWrite, LeaderEpoch, LogConfig, LogId, PartitionIndex, StateFamily, Tick,
+    TopicId, TopicName, TopicPartition,
 };
 use callboard_partition::{
-    self as machine, Effect, Leader, ListAnswer, Now, PartitionLimits, Recovered, WriteError, needs_records,
+    self as machine, Effect, Leader, ListAnswer, Now, PartitionLimits, Recovered, WriteError, wants_codec,
 };
 use callboard_runtime::{Actor, Context, Failure};
 use callboard_storage::{CommitError, CommitHandle, Storage, StorageError, Ticket};
-use callboard_wire::compression;
 
 use super::lookup::{Found, LookupError, Search};
 use super::message::{Append, AppendInternal, Fetch, PartitionMessage, Waiter};
+use super::packing::{Line, Ready, decompressed, pack};
 use super::recovery::recover;
 use crate::clock::Clock;
 use crate::storage::{LeaderDirectory, Pool};
@@ -106,6 +105,8 @@ pub(crate) struct PartitionLeader {
     tail_counted: usize,
     /// The moment for which an `Expire` is already under way.
     expire_at: Option<Tick>,
+    /// Appends behind one that is being packed anew.
+    line: Line,
 }
 
 impl PartitionLeader {
@@ -119,6 +120,7 @@ impl PartitionLeader {
             life: 0,
             tail_counted: 0,
             expire_at: None,
+            line: Line::default(),
         }
     }
 
@@ -149,6 +151,7 @@ impl PartitionLeader {
     fn go_offline(&mut self, reason: String, ctx: &mut Context<Self>) -> Result<(), Failure> {
         tracing::error!(partition = %self.name(), reason, "the partition is offline: its log cannot be read");
         let stash = self.take_stash();
+        self.line.clear();
         self.state = State::Offline(reason);
         ctx.schedule(RETRY, PartitionMessage::Retry);
         stash.into_iter().try_for_each(|message| self.handle(message, ctx))
@@ -190,6 +193,8 @@ impl PartitionLeader {
             Leader::begin(self.identity.log, recovered, role.epoch, role.config, LIMITS, now, &mut self.effects)?;
         self.state = State::Leading(Box::new(leader));
         self.perform(ctx)?;
+        // What was being packed came before everything that waited for the log.
+        self.append_ready(ctx)?;
         for message in stash {
             self.handle(message, ctx)?;
         }
@@ -272,13 +277,55 @@ impl PartitionLeader {
     }
 
     fn append(&mut self, append: Append, ctx: &mut Context<Self>) -> Result<(), Failure> {
-        let Append { slot, acks, batch, deadline, zstd_allowed } = append;
+        let State::Leading(leader) = &self.state else { return Ok(()) };
+        let config = leader.config();
+        if wants_codec(&append.batch, config).is_some() {
+            let (to, number) = (config.compression_type, self.line.enter());
+            self.pack(number, append, to, ctx);
+            return Ok(());
+        }
+        let ready = Ready::as_it_came(append);
+        if self.line.is_empty() {
+            return self.append_now(ready, ctx);
+        }
+        self.line.queue(ready);
+        Ok(())
+    }
+
+    fn pack(&self, number: u64, append: Append, to: CompressionType, ctx: &mut Context<Self>) {
+        let packing = self.shared.pool.run(move || Box::new(pack(append, to)));
+        // A job that panics drops the append, which tells its producer.
+        ctx.pipe(async move { PartitionMessage::Packed { number, ready: packing.await.ok() } });
+    }
+
+    /// Appends what stands at the head of the line and is ready.
+    fn append_ready(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        while let State::Leading(leader) = &self.state
+            && let Some(ready) = self.line.next()
+        {
+            let config = leader.config();
+            let wanted = wants_codec(&ready.append.batch, config);
+            if wanted.is_some() && wanted != ready.tried {
+                // The topic was given another codec meanwhile.
+                let (to, number) = (config.compression_type, self.line.enter_first());
+                self.pack(number, ready.append, to, ctx);
+                return Ok(());
+            }
+            self.append_now(ready, ctx)?;
+        }
+        Ok(())
+    }
+
+    fn append_now(&mut self, ready: Ready, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        let Ready { append: Append { slot, acks, batch, deadline, zstd_allowed }, mut unpacked, .. } = ready;
         let waiter = slot.map(Waiter::Produce);
         self.lead(ctx, |leader, now, effects| {
-            let decompressed = decompressed(&batch, leader.config(), now);
+            if unpacked.records.is_none() {
+                unpacked.records = decompressed(&batch, leader.config(), now);
+            }
             let (internal, expected_end) = (false, None);
             let append =
-                machine::Append { waiter, acks, batch, deadline, zstd_allowed, internal, expected_end, decompressed };
+                machine::Append { waiter, acks, batch, deadline, zstd_allowed, internal, expected_end, unpacked };
             leader.append(append, now, effects);
         })
     }
@@ -290,7 +337,7 @@ impl PartitionLeader {
                 waiter: Some(Waiter::Internal(reply)),
                 acks: machine::Acks::All,
                 batch,
-                decompressed: None,
+                unpacked: machine::Unpacked::default(),
                 deadline,
                 zstd_allowed: true,
                 internal: true,
@@ -405,17 +452,6 @@ impl PartitionLeader {
     }
 }
 
-/// The records of a compressed batch, where the topic's settings make the leader look at them. What cannot be
-/// decompressed is left out, and refused by the machine.
-fn decompressed(batch: &CheckedBatch, config: &LogConfig, now: Now) -> Option<Bytes> {
-    match batch.header().compression() {
-        Ok(codec) if codec != Compression::None && needs_records(batch, config, now.wall) => {
-            compression::decompress(codec, batch.records()).ok().map(|records| Bytes::from(records.into_owned()))
-        }
-        _ => None,
-    }
-}
-
 /// The ticket of the barrier that recovery waits for: all 40 bits set, so the machine never reaches it.
 const BARRIER: u64 = (1 << LIFE_SHIFT) - 1;
 
@@ -437,6 +473,7 @@ impl Actor for PartitionLeader {
                 | PartitionMessage::Expire
                 | PartitionMessage::Retry
                 | PartitionMessage::IndexEntries(_) => {}
+                PartitionMessage::Packed { number, ready } => self.line.packed(number, ready),
                 // Asked for again from the image when the leader takes office.
                 PartitionMessage::Configure(_) => {}
                 message if stash.len() < STASH_MAX => stash.push(message),
@@ -450,6 +487,10 @@ impl Actor for PartitionLeader {
         }
         match message {
             PartitionMessage::Append(append) => self.append(append, ctx),
+            PartitionMessage::Packed { number, ready } => {
+                self.line.packed(number, ready);
+                self.append_ready(ctx)
+            }
             PartitionMessage::AppendInternal(append) => self.append_internal(append, ctx),
             PartitionMessage::Settle(reply) => {
                 self.lead(ctx, |leader, _, effects| leader.settle(Waiter::Settle(reply), effects))

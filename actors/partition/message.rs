@@ -10,12 +10,20 @@ use callboard_storage::CommitError;
 
 use crate::gateway::ConnectionMessage;
 use crate::partition::lookup::{Found, LookupError};
+use crate::partition::packing::Ready;
 
 /// One message to a partition leader.
 #[derive(Debug)]
 pub(crate) enum PartitionMessage {
     /// Appends one batch.
     Append(Append),
+    /// An append whose batch was packed anew; `None` if that came to nothing.
+    Packed {
+        /// Its number in the line.
+        number: u64,
+        /// What is to be appended.
+        ready: Option<Box<Ready>>,
+    },
     /// Reads from an offset on.
     Fetch(Fetch),
     /// Asks for an offset by time or place.
@@ -77,6 +85,7 @@ impl Message for PartitionMessage {
         matches!(
             self,
             Self::Append(_)
+                | Self::Packed { .. }
                 | Self::Fetch(_)
                 | Self::ListOffset { .. }
                 | Self::EpochEnd { .. }
@@ -97,6 +106,7 @@ impl Message for PartitionMessage {
     fn fingerprint(&self) -> Option<u64> {
         match self {
             Self::Append(append) => Some(u64::from(append.batch.header().crc)),
+            Self::Packed { ready: Some(ready), .. } => Some(u64::from(ready.append.batch.header().crc)),
             Self::AppendInternal(append) => Some(u64::from(append.batch.header().crc)),
             _ => None,
         }
@@ -105,6 +115,7 @@ impl Message for PartitionMessage {
     fn name(&self) -> &'static str {
         match self {
             Self::Append(_) => "Append",
+            Self::Packed { .. } => "Packed",
             Self::Fetch(_) => "Fetch",
             Self::ListOffset { .. } => "ListOffset",
             Self::EpochEnd { .. } => "EpochEnd",

@@ -5,6 +5,7 @@
 mod leader;
 pub(crate) mod lookup;
 mod message;
+mod packing;
 mod recovery;
 
 pub(crate) use leader::{Identity, LeaderContext, PartitionLeader, Role};

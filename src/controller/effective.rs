@@ -211,12 +211,24 @@ impl<'a> Layers<'a> {
             timestamp_before_max: distance(self.number("message.timestamp.before.max.ms")),
             timestamp_after_max: distance(self.number("message.timestamp.after.max.ms")),
             min_insync_replicas: usize::try_from(self.number("min.insync.replicas")).expect("it is at least 1"),
-            compression_type: CompressionType::Producer,
+            compression_type: self.compression_type(),
             flush_mode: match self.text("flush.mode").as_str() {
                 // A default of all brokers may have come after the topic's own choice; the stricter of both counts.
                 "async" if self.flush_bound().is_none() => FlushMode::Async,
                 _ => FlushMode::Sync,
             },
+        }
+    }
+
+    fn compression_type(&self) -> CompressionType {
+        let level = |name: &str| i32::try_from(self.number(name)).expect("it is an INT");
+        match self.text("compression.type").as_str() {
+            "uncompressed" => CompressionType::Uncompressed,
+            "gzip" => CompressionType::Gzip { level: level("compression.gzip.level") },
+            "snappy" => CompressionType::Snappy,
+            "lz4" => CompressionType::Lz4,
+            "zstd" => CompressionType::Zstd { level: level("compression.zstd.level") },
+            _ => CompressionType::Producer,
         }
     }
 

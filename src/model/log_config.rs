@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Compression;
+
 /// Kafka's `cleanup.policy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CleanupPolicy {
@@ -22,11 +24,50 @@ pub enum TimestampType {
     LogAppendTime,
 }
 
-/// Kafka's `compression.type`.
+/// Kafka's `compression.type`, each codec with its `compression.*.level` where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CompressionType {
     /// As the producer sent it.
     Producer,
+    /// Plain.
+    Uncompressed,
+    /// RFC 1952.
+    Gzip {
+        /// 1 to 9; -1 is the library's own choice.
+        level: i32,
+    },
+    /// Snappy in the xerial framing.
+    Snappy,
+    /// The LZ4 frame format.
+    Lz4,
+    /// RFC 8878.
+    Zstd {
+        /// -131072 to 22.
+        level: i32,
+    },
+}
+
+impl CompressionType {
+    /// The codec that every batch is to have; none if that is the producer's choice.
+    pub fn codec(self) -> Option<Compression> {
+        match self {
+            Self::Producer => None,
+            Self::Uncompressed => Some(Compression::None),
+            Self::Gzip { .. } => Some(Compression::Gzip),
+            Self::Snappy => Some(Compression::Snappy),
+            Self::Lz4 => Some(Compression::Lz4),
+            Self::Zstd { .. } => Some(Compression::Zstd),
+        }
+    }
+
+    /// The level to pack with; none where the codec has none, or the library is to choose.
+    pub fn level(self) -> Option<i32> {
+        match self {
+            Self::Gzip { level } => Some(level).filter(|level| *level != -1),
+            Self::Zstd { level } => Some(level),
+            Self::Producer | Self::Uncompressed | Self::Snappy | Self::Lz4 => None,
+        }
+    }
 }
 
 /// Ours, `flush.mode`: when an append counts as done.

@@ -299,6 +299,21 @@ impl CheckedBatch {
         self.rewrite_max_timestamp(now);
     }
 
+    /// Puts the same records in another codec in place of those that it has; offsets, times and producer stay.
+    pub fn replace_records(&mut self, codec: Compression, records: &[u8]) {
+        let mut bytes = BytesMut::with_capacity(HEADER_LEN + records.len());
+        bytes.extend_from_slice(&self.bytes[..HEADER_LEN]);
+        bytes.extend_from_slice(records);
+        self.bytes = bytes;
+        self.header.attributes = codec.into_attributes(self.header.attributes);
+        self.header.len = self.bytes.len();
+        // Packed from a bounded request, far below 2 GiB.
+        let length = (self.bytes.len() - LENGTH_END) as i32;
+        self.bytes[8..LENGTH_END].copy_from_slice(&length.to_be_bytes());
+        self.bytes[21..23].copy_from_slice(&self.header.attributes.to_be_bytes());
+        self.rewrite_crc();
+    }
+
     /// Sets the largest timestamp, for clients that omit it (Kafka recomputes it always).
     pub fn set_max_timestamp(&mut self, max: Timestamp) {
         self.rewrite_max_timestamp(max);
@@ -307,6 +322,10 @@ impl CheckedBatch {
     fn rewrite_max_timestamp(&mut self, max: Timestamp) {
         self.header.max_timestamp = max;
         self.bytes[35..43].copy_from_slice(&max.0.to_be_bytes());
+        self.rewrite_crc();
+    }
+
+    fn rewrite_crc(&mut self) {
         self.header.crc = crc32c::crc32c(&self.bytes[CRC_START..]);
         self.bytes[17..21].copy_from_slice(&self.header.crc.to_be_bytes());
     }

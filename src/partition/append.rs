@@ -1,7 +1,9 @@
 //! Appending one batch: admitted or refused, numbered, handed to the journal, kept for readers.
 
 use bytes::Bytes;
-use callboard_model::{CheckedBatch, LogWrite, Offset, Prefix, StoredBatch, Tick, Timestamp, TimestampType};
+use callboard_model::{
+    CheckedBatch, Compression, LogWrite, Offset, Prefix, StoredBatch, Tick, Timestamp, TimestampType,
+};
 
 use crate::delayed::DelayedProduce;
 use crate::effect::{Effect, Produced};
@@ -22,6 +24,15 @@ pub enum Acks {
     All,
 }
 
+/// The records of a batch in other forms than its own. What cannot be made is left out: the batch is refused then.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unpacked {
+    /// Decompressed, if [`crate::needs_records`] asks for them and they are compressed.
+    pub records: Option<Bytes>,
+    /// In the codec that [`crate::wants_codec`] asks for.
+    pub packed: Option<(Compression, Bytes)>,
+}
+
 /// One batch to append.
 #[derive(Debug)]
 pub struct Append<W> {
@@ -31,9 +42,8 @@ pub struct Append<W> {
     pub acks: Acks,
     /// What to append.
     pub batch: CheckedBatch,
-    /// The batch's records, decompressed, if [`crate::needs_records`] asks for them and they are compressed. If they
-    /// cannot be decompressed, leave it out: the batch is refused then.
-    pub decompressed: Option<Bytes>,
+    /// Its records in the forms that it takes to append it.
+    pub unpacked: Unpacked,
     /// When the producer stops waiting.
     pub deadline: Tick,
     /// Whether the request's version knows zstd (KIP-110).
@@ -48,9 +58,9 @@ impl<W> Leader<W> {
     /// Appends a batch, or refuses it. The answer comes when the batch is as safe as its producer asked for; a batch
     /// that was appended before is not appended again and gets its first offset, as safely (KIP-98).
     pub fn append(&mut self, append: Append<W>, now: Now, effects: &mut Vec<Effect<W>>) {
-        let Append { waiter, acks, mut batch, decompressed, deadline, zstd_allowed, internal, expected_end } = append;
+        let Append { waiter, acks, mut batch, unpacked, deadline, zstd_allowed, internal, expected_end } = append;
         let rules = Rules { zstd_allowed, internal, expected_end };
-        let (produced, end) = match self.admit(&mut batch, decompressed.as_ref(), acks, rules, now) {
+        let (produced, end) = match self.admit(&mut batch, &unpacked, acks, rules, now) {
             Err(error) => {
                 if let Some(waiter) = waiter {
                     effects.push(Effect::Produced { waiter, result: Err(error) });
@@ -74,7 +84,7 @@ impl<W> Leader<W> {
     fn admit(
         &self,
         batch: &mut CheckedBatch,
-        decompressed: Option<&Bytes>,
+        unpacked: &Unpacked,
         acks: Acks,
         rules: Rules,
         now: Now,
@@ -92,7 +102,7 @@ impl<W> Leader<W> {
         if acks == Acks::All && in_sync < wanted {
             return Err(ProduceError::NotEnoughReplicas { in_sync, wanted });
         }
-        validate(batch, decompressed, &self.config, rules, now.wall)?;
+        validate(batch, unpacked, &self.config, rules, now.wall)?;
         let header = batch.header();
         if is_numbered(header) { self.producers.judge(header) } else { Ok(None) }
     }

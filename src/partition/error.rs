@@ -144,6 +144,9 @@ pub enum ProduceError {
     /// Compressed records that could not be decompressed but have to be looked at.
     #[error("the compressed records of the batch cannot be read")]
     Unreadable,
+    /// Records that could not be put into the codec that the topic asks for.
+    #[error("the records of the batch could not be compressed as compression.type asks")]
+    NotPacked,
     /// Single records are wrong.
     #[error("one or more records have been rejected, the first is record {}: {}", failures[0].index, failures[0].reason)]
     Records {
@@ -215,6 +218,7 @@ impl ProduceError {
             | Self::Sequence { .. }
             | Self::Malformed(_)
             | Self::Unreadable
+            | Self::NotPacked
             | Self::Records { .. } => ErrorCode::InvalidRecord,
             Self::Transactional { .. } => ErrorCode::InvalidTxnState,
             Self::OutOfOrder { .. } | Self::UnexpectedEnd { .. } => ErrorCode::OutOfOrderSequenceNumber,

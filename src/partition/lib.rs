@@ -25,7 +25,7 @@ mod slices;
 mod tail;
 mod validate;
 
-pub use append::{Acks, Append};
+pub use append::{Acks, Append, Unpacked};
 pub use effect::{AbortedTransaction, Effect, FetchData, Fetched, Produced, Settled, Ticket, Watermarks};
 pub use error::{
     DeleteError, EpochError, FetchError, ListError, ProduceError, RecordFailure, RecordReason, SettleError, WriteError,
@@ -38,4 +38,4 @@ pub use recovery::{RecoverError, Recovered, StateEntry, scan_from};
 pub use replica_set::ReplicaSet;
 pub use retention::RetentionQuery;
 pub use slices::{MaxBatch, Slice};
-pub use validate::needs_records;
+pub use validate::{needs_records, wants_codec};

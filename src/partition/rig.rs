@@ -278,7 +278,7 @@ pub(crate) fn append(waiter: u32, acks: Acks, batch: CheckedBatch) -> Append<u32
         waiter: (acks != Acks::None).then_some(waiter),
         acks,
         batch,
-        decompressed: None,
+        unpacked: crate::Unpacked::default(),
         deadline: tick(30_000),
         zstd_allowed: true,
         internal: false,

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use callboard_model::{BatchHeader, CheckedBatch, Compression, LogConfig, Offset, Records, Timestamp, TimestampType};
 
-use crate::append::Rules;
+use crate::append::{Rules, Unpacked};
 use crate::error::{ProduceError, RecordFailure, RecordReason};
 
 /// Refused records named in one answer: a batch can hold millions.
@@ -14,6 +14,8 @@ const FAILURES_MAX: usize = 1000;
 
 /// Whether a client's batch must be decompressed before it is appended: its topic keeps records by key, or its header
 /// does not prove that all timestamps are in range.
+///
+/// A batch that is packed anew is looked at too: its checksum becomes ours, so what it covers must be sound.
 pub fn needs_records(batch: &CheckedBatch, config: &LogConfig, now: Timestamp) -> bool {
     let max = batch.header().max_timestamp;
     let by_time = match config.timestamp_type {
@@ -23,31 +25,52 @@ pub fn needs_records(batch: &CheckedBatch, config: &LogConfig, now: Timestamp) -
             max.millis() < 0 || config.timestamp_before_max.is_some() || max > range(config, now).1
         }
     };
-    config.cleanup_policy.compact || by_time
+    config.cleanup_policy.compact || by_time || wants_codec(batch, config).is_some()
+}
+
+/// The codec that a client's batch has to be packed in before it is appended, if it has another one than the topic's.
+/// Kafka leaves a batch of the right codec as it is, whatever level it was packed at.
+pub fn wants_codec(batch: &CheckedBatch, config: &LogConfig) -> Option<Compression> {
+    config.compression_type.codec().filter(|wanted| batch.header().compression().as_ref() != Ok(wanted))
 }
 
 /// Checks a batch, and sets its timestamps where that is the broker's part.
 pub(crate) fn validate(
     batch: &mut CheckedBatch,
-    decompressed: Option<&Bytes>,
+    unpacked: &Unpacked,
     config: &LogConfig,
     rules: Rules,
     now: Timestamp,
 ) -> Result<(), ProduceError> {
-    if batch.len() > config.max_message_bytes {
-        return Err(ProduceError::TooLarge { given: batch.len(), max: config.max_message_bytes });
-    }
+    check_len(batch, config)?;
     if !rules.internal {
         validate_header(batch.header(), rules)?;
         if needs_records(batch, config, now) {
-            let max = validate_records(batch, decompressed, config, now)?;
+            let max = validate_records(batch, unpacked.records.as_ref(), config, now)?;
             if config.timestamp_type == TimestampType::CreateTime && max != batch.header().max_timestamp {
                 batch.set_max_timestamp(max);
             }
         }
+        match (wants_codec(batch, config), &unpacked.packed) {
+            (None, _) => {}
+            (Some(wanted), Some((codec, records))) if *codec == wanted => {
+                batch.replace_records(wanted, records);
+                // It may have grown.
+                check_len(batch, config)?;
+            }
+            // Its settings changed while it was packed, or it could not be packed.
+            (Some(_), _) => return Err(ProduceError::NotPacked),
+        }
     }
     if config.timestamp_type == TimestampType::LogAppendTime {
         batch.set_log_append_time(now);
+    }
+    Ok(())
+}
+
+fn check_len(batch: &CheckedBatch, config: &LogConfig) -> Result<(), ProduceError> {
+    if batch.len() > config.max_message_bytes {
+        return Err(ProduceError::TooLarge { given: batch.len(), max: config.max_message_bytes });
     }
     Ok(())
 }

@@ -73,10 +73,17 @@ fn corrupt(codec: &'static str, reason: &dyn std::fmt::Display) -> DecompressErr
 /// Compresses records as Kafka's own clients do: gzip and zstd at their default levels, snappy in the xerial framing, lz4
 /// frames of independent 64 KiB blocks.
 pub fn compress(codec: Compression, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    compress_at(codec, None, bytes)
+}
+
+/// The same at a level of gzip (0 to 9) or zstd (up to 22); the other codecs have none.
+pub fn compress_at(codec: Compression, level: Option<i32>, bytes: &[u8]) -> io::Result<Vec<u8>> {
     match codec {
         Compression::None => Ok(bytes.to_vec()),
         Compression::Gzip => {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            let level = level.and_then(|level| u32::try_from(level).ok());
+            let level = level.map_or_else(flate2::Compression::default, |level| flate2::Compression::new(level.min(9)));
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
             encoder.write_all(bytes)?;
             encoder.finish()
         }
@@ -89,7 +96,7 @@ pub fn compress(codec: Compression, bytes: &[u8]) -> io::Result<Vec<u8>> {
             encoder.write_all(bytes)?;
             encoder.finish().map_err(io::Error::other)
         }
-        Compression::Zstd => zstd::stream::encode_all(bytes, zstd::DEFAULT_COMPRESSION_LEVEL),
+        Compression::Zstd => zstd::stream::encode_all(bytes, level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Stories of one node in this process, told by a client on a socket.
 
 mod calls;
+mod codecs;
 mod hostile;
 mod keeping;
 mod reading;

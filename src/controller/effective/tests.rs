@@ -75,6 +75,23 @@ fn every_value_reaches_the_typed_config() {
 }
 
 #[test]
+fn every_codec_reaches_the_typed_config_with_its_level() {
+    let (nothing, settings) = (Configs::new(), settings(&[("compression.gzip.level", "9")]));
+    let of = |topic: &[(&str, &str)]| {
+        let topic = configs(topic);
+        Layers::new(&nothing, &nothing, &settings).with_topic(&topic).log_config().compression_type
+    };
+    assert_eq!(of(&[]), CompressionType::Producer);
+    assert_eq!(of(&[("compression.type", "uncompressed")]), CompressionType::Uncompressed);
+    assert_eq!(of(&[("compression.type", "snappy")]), CompressionType::Snappy);
+    assert_eq!(of(&[("compression.type", "lz4")]), CompressionType::Lz4);
+    assert_eq!(of(&[("compression.type", "gzip")]), CompressionType::Gzip { level: 9 });
+    assert_eq!(of(&[("compression.type", "zstd")]), CompressionType::Zstd { level: 3 });
+    let leveled = [("compression.type", "zstd"), ("compression.zstd.level", "-7")];
+    assert_eq!(of(&leveled), CompressionType::Zstd { level: -7 });
+}
+
+#[test]
 fn a_bound_on_flushing_keeps_a_topic_synced() {
     let topic = configs(&[("flush.mode", "async")]);
     let (nothing, settings) = (Configs::new(), settings(&[("log.flush.interval.messages", "1")]));

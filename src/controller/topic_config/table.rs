@@ -12,8 +12,6 @@ const fn same(name: &'static str) -> Synonym {
 
 const NO_COMPACTION: &str =
     "it tunes compaction, and no topic is compacted as long as cleanup.policy=compact is refused";
-const NO_RECOMPRESSION: &str = "it is the level of a recompression by the broker, and compression.type admits none; \
-                                batches keep the producer's compression";
 const NO_TIERS: &str = "it shapes the local part of a tiered log, and remote.storage.enable admits no tiered log";
 const NO_SEGMENT_FILES: &str =
     "a partition has no segment files of its own: all partitions share one journal, which is cut by size and age";
@@ -39,7 +37,7 @@ pub const ALL: &[TopicConfig] = &[
         config_type: ConfigType::Int,
         default: "-1",
         valid: Valid::BetweenOr(1, 9, -1),
-        status: Status::Accepted(NO_RECOMPRESSION),
+        status: Status::Honoured,
         synonyms: &[same("compression.gzip.level")],
         documentation: "The level used where the broker compresses with gzip; -1 is the library's own choice.",
     },
@@ -48,7 +46,9 @@ pub const ALL: &[TopicConfig] = &[
         config_type: ConfigType::Int,
         default: "9",
         valid: Valid::Between(1, 17),
-        status: Status::Accepted(NO_RECOMPRESSION),
+        status: Status::Refused(
+            "lz4 is written at one level here, the fastest; for smaller data take zstd and its level",
+        ),
         synonyms: &[same("compression.lz4.level")],
         documentation: "The level used where the broker compresses with lz4.",
     },
@@ -57,19 +57,17 @@ pub const ALL: &[TopicConfig] = &[
         config_type: ConfigType::String,
         default: "producer",
         valid: Valid::OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
-        status: Status::Refused(
-            "the broker stores batches as the producer compressed them; set the compression on the producer",
-        ),
+        status: Status::Honoured,
         synonyms: &[same("compression.type")],
         documentation: "How record batches are compressed in the log. 'producer' keeps what the producer chose; any \
-                        other value asks the broker to compress anew.",
+                        other value makes the broker compress anew what has come otherwise.",
     },
     TopicConfig {
         name: "compression.zstd.level",
         config_type: ConfigType::Int,
         default: "3",
         valid: Valid::Between(-131_072, 22),
-        status: Status::Accepted(NO_RECOMPRESSION),
+        status: Status::Honoured,
         synonyms: &[same("compression.zstd.level")],
         documentation: "The level used where the broker compresses with zstd.",
     },

@@ -74,3 +74,20 @@ fn sequences_wrap_to_zero() {
     assert_eq!(sequence_plus(i32::MAX - 1, 3), 1);
     assert_eq!(sequence_plus(5, 0), 5);
 }
+
+#[test]
+fn records_in_another_codec_take_the_place_of_the_old_ones_under_a_new_checksum() {
+    let bytes = batch_of(&[(b"k", b"v", 1), (b"k", b"w", 5)]);
+    let mut batch = CheckedBatch::new(BytesMut::from(&bytes[..])).expect("legal");
+    let before = *batch.header();
+    for (codec, records) in
+        [(Compression::Zstd, &b"much longer than it was before, as it happens"[..]), (Compression::Snappy, b"")]
+    {
+        batch.replace_records(codec, records);
+        assert_eq!((batch.header().compression(), batch.records()), (Ok(codec), records));
+    }
+    let (header, stored) = batch.assign(Prefix { base_offset: Offset(3), leader_epoch: LeaderEpoch(1) });
+    assert_eq!(Batches::verified(&stored).next(), Some(Ok((header, &stored[..]))));
+    assert_eq!(BatchHeader::read(&stored), Ok(header), "what is known of it is what is written");
+    assert_eq!((header.count, header.max_timestamp, header.len), (before.count, before.max_timestamp, HEADER_LEN));
+}

@@ -1,16 +1,17 @@
 use super::*;
 use crate::rig::{Made, WALL};
-use callboard_model::{CleanupPolicy, ErrorCode};
+use callboard_model::{CleanupPolicy, CompressionType, ErrorCode};
 use std::time::Duration;
 
 const T: i64 = WALL;
 const CLIENT: Rules = Rules { zstd_allowed: true, internal: false, expected_end: None };
+const AS_IT_IS: Unpacked = Unpacked { records: None, packed: None };
 const NOW: Timestamp = Timestamp(WALL);
 const HOUR: i64 = 3_600_000;
 
 fn check(made: &Made, config: &LogConfig) -> Result<BatchHeader, ProduceError> {
     let mut batch = made.batch();
-    validate(&mut batch, None, config, CLIENT, NOW).map(|()| *batch.header())
+    validate(&mut batch, &AS_IT_IS, config, CLIENT, NOW).map(|()| *batch.header())
 }
 
 fn code(made: &Made, config: &LogConfig) -> ErrorCode {
@@ -65,7 +66,7 @@ fn the_size_of_the_batch_as_sent_is_what_counts() {
 fn zstd_is_refused_to_requests_that_do_not_know_it() {
     let made = Made { attributes: 4, ..Made::of(1, T) };
     let old = Rules { zstd_allowed: false, internal: false, expected_end: None };
-    let error = validate(&mut made.batch(), None, &LogConfig::default(), old, NOW).expect_err("refused");
+    let error = validate(&mut made.batch(), &AS_IT_IS, &LogConfig::default(), old, NOW).expect_err("refused");
     assert_eq!(error.code(), ErrorCode::UnsupportedCompressionType);
     assert!(check(&made, &LogConfig::default()).is_ok());
 }
@@ -111,7 +112,7 @@ fn a_missing_or_wrong_largest_time_is_computed() {
     for claimed in [-1, T + 2 * HOUR] {
         let made = Made { records: records.clone(), max_timestamp: Some(claimed), ..Made::of(1, T) };
         let mut batch = made.batch();
-        validate(&mut batch, None, &LogConfig::default(), CLIENT, NOW).expect("its records are in range");
+        validate(&mut batch, &AS_IT_IS, &LogConfig::default(), CLIENT, NOW).expect("its records are in range");
         assert_eq!(batch.header().max_timestamp, Timestamp(T));
         let bytes = batch
             .assign(callboard_model::Prefix { base_offset: Offset(0), leader_epoch: callboard_model::LeaderEpoch(0) });
@@ -138,10 +139,13 @@ fn compressed_records_are_looked_at_only_where_they_must_be() {
     assert!(needs_records(&gzip(-1).batch(), &config, NOW));
     assert!(needs_records(&gzip(T).batch(), &compacted(), NOW));
     let mut batch = gzip(T).batch();
-    let error = validate(&mut batch, None, &compacted(), CLIENT, NOW).expect_err("could not be decompressed");
+    let error = validate(&mut batch, &AS_IT_IS, &compacted(), CLIENT, NOW).expect_err("could not be decompressed");
     assert_eq!((error.code(), error), (ErrorCode::InvalidRecord, ProduceError::Unreadable));
     let records = Bytes::copy_from_slice(keyed(&[Some(b"k")]).batch().records());
-    assert_eq!(validate(&mut batch, Some(&records), &compacted(), CLIENT, NOW), Ok(()));
+    assert_eq!(
+        validate(&mut batch, &Unpacked { records: Some(records), packed: None }, &compacted(), CLIENT, NOW),
+        Ok(())
+    );
 }
 
 #[test]
@@ -150,14 +154,14 @@ fn records_that_cannot_be_read_are_an_error_and_never_a_panic() {
     let body = good.batch().records().to_vec();
     for end in 0..body.len() {
         let mut cut = good.batch_around(&body[..end]);
-        let error = validate(&mut cut, None, &compacted(), CLIENT, NOW).expect_err("cut");
+        let error = validate(&mut cut, &AS_IT_IS, &compacted(), CLIENT, NOW).expect_err("cut");
         assert_eq!(error.code(), ErrorCode::InvalidRecord);
     }
     for at in 0..body.len() {
         for value in 0..=255 {
             let mut bad = body.clone();
             bad[at] = value;
-            let _ = validate(&mut good.batch_around(&bad), None, &compacted(), CLIENT, NOW);
+            let _ = validate(&mut good.batch_around(&bad), &AS_IT_IS, &compacted(), CLIENT, NOW);
         }
     }
 }
@@ -171,7 +175,83 @@ fn offsets_inside_a_batch_that_do_not_count_up_are_refused_where_they_are_seen()
     assert_eq!(body[second], 2, "zigzag of 1");
     let mut bad = body;
     bad[second] = 4;
-    let error = validate(&mut good.batch_around(&bad), None, &compacted(), CLIENT, NOW).expect_err("refused");
+    let error = validate(&mut good.batch_around(&bad), &AS_IT_IS, &compacted(), CLIENT, NOW).expect_err("refused");
     assert_eq!(error.record_failures(), [RecordFailure { index: 1, reason: RecordReason::Offset { given: 2 } }]);
     assert_eq!(error.code(), ErrorCode::InvalidRecord);
+}
+
+fn in_codec(compression_type: CompressionType) -> LogConfig {
+    LogConfig { compression_type, ..LogConfig::default() }
+}
+
+#[test]
+fn a_batch_of_another_codec_than_its_topic_s_is_packed_anew_and_keeps_everything_else() {
+    let config = in_codec(CompressionType::Zstd { level: 3 });
+    let made = Made::of(3, T).by(7, 2, 40);
+    let mut batch = made.batch();
+    assert_eq!(wants_codec(&batch, &config), Some(Compression::Zstd));
+    assert!(needs_records(&batch, &config, NOW), "its checksum becomes ours");
+    let before = *batch.header();
+    let packed = Some((Compression::Zstd, Bytes::from_static(b"packed")));
+    assert_eq!(validate(&mut batch, &Unpacked { records: None, packed }, &config, CLIENT, NOW), Ok(()));
+    let header = *batch.header();
+    assert_eq!((header.compression(), batch.records()), (Ok(Compression::Zstd), &b"packed"[..]));
+    let others = BatchHeader { attributes: 0, len: before.len, crc: before.crc, ..header };
+    assert_eq!(others, before, "offsets, times, producer, sequence and count stay");
+    let prefix = callboard_model::Prefix { base_offset: Offset(9), leader_epoch: callboard_model::LeaderEpoch(1) };
+    let (_, bytes) = batch.assign(prefix);
+    let walked =
+        callboard_model::Batches::verified(&bytes).next().expect("a batch").expect("length and checksum are right");
+    assert_eq!((walked.0.base_offset, walked.1.len()), (Offset(9), bytes.len()));
+}
+
+#[test]
+fn a_batch_of_its_topic_s_codec_stays_as_it_is() {
+    for (attributes, compression) in [
+        (0, CompressionType::Uncompressed),
+        (1, CompressionType::Gzip { level: 9 }),
+        (2, CompressionType::Snappy),
+        (3, CompressionType::Lz4),
+        (4, CompressionType::Zstd { level: -5 }),
+        (3, CompressionType::Producer),
+    ] {
+        let batch = Made { attributes, ..Made::of(1, T) }.batch();
+        let config = in_codec(compression);
+        assert_eq!(wants_codec(&batch, &config), None, "{compression:?}");
+        assert!(!needs_records(&batch, &config, NOW));
+    }
+}
+
+#[test]
+fn a_batch_that_could_not_be_packed_or_has_grown_too_large_is_refused() {
+    let config = in_codec(CompressionType::Uncompressed);
+    let gzip = || Made { attributes: 1, ..Made::of(1, T) }.batch();
+    let plain = Bytes::copy_from_slice(Made::of(1, T).batch().records());
+    let check = |packed: Option<(Compression, Bytes)>, config: &LogConfig| {
+        let unpacked = Unpacked { records: Some(plain.clone()), packed };
+        validate(&mut gzip(), &unpacked, config, CLIENT, NOW)
+    };
+    assert_eq!(check(None, &config), Err(ProduceError::NotPacked));
+    assert_eq!(
+        check(Some((Compression::Zstd, plain.clone())), &config),
+        Err(ProduceError::NotPacked),
+        "for other settings"
+    );
+    assert_eq!(validate(&mut gzip(), &AS_IT_IS, &config, CLIENT, NOW), Err(ProduceError::Unreadable));
+    let packed = || Some((Compression::None, plain.clone()));
+    assert_eq!(check(packed(), &config), Ok(()));
+    let max = gzip().len();
+    let large = Bytes::from(vec![0; 100]);
+    let tight = LogConfig { max_message_bytes: max, ..config };
+    let error = check(Some((Compression::None, large)), &tight).expect_err("it has grown");
+    assert_eq!(error.code(), ErrorCode::MessageTooLarge);
+}
+
+#[test]
+fn what_the_platform_appends_itself_is_not_packed() {
+    let config = in_codec(CompressionType::Gzip { level: -1 });
+    let internal = Rules { zstd_allowed: true, internal: true, expected_end: None };
+    let mut batch = Made::of(1, T).batch();
+    assert_eq!(validate(&mut batch, &AS_IT_IS, &config, internal, NOW), Ok(()));
+    assert_eq!(batch.header().compression(), Ok(Compression::None));
 }

@@ -18,6 +18,25 @@ fn every_codec_gives_back_what_it_took() {
 }
 
 #[test]
+fn a_higher_level_packs_smaller_and_every_level_of_kafka_s_is_read_back() {
+    let plain = text();
+    for (codec, levels) in [(Compression::Gzip, &[1, 6, 9][..]), (Compression::Zstd, &[-131_072, -1, 1, 3, 19, 22])] {
+        let lens: Vec<usize> = levels
+            .iter()
+            .map(|level| {
+                let packed = compress_at(codec, Some(*level), &plain).expect("packs");
+                assert_eq!(decompress(codec, &packed).as_deref(), Ok(&plain[..]), "{} {level}", codec.name());
+                packed.len()
+            })
+            .collect();
+        assert!(lens.first() > lens.last(), "{}: {lens:?}", codec.name());
+    }
+    for codec in CODECS {
+        assert_eq!(compress_at(codec, None, &plain).expect("packs"), compress(codec, &plain).expect("packs"));
+    }
+}
+
+#[test]
 fn plain_records_are_given_back_without_a_copy() {
     let plain = b"records";
     let given = decompress(Compression::None, plain).expect("plain");
