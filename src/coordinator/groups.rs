@@ -1,6 +1,7 @@
 //! The groups of one partition as a shard: who is asked, who decides, what survives.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use callboard_model::{ErrorCode, GroupConfig, Timestamp};
 use callboard_shard::{Caller, KeyValue, Now, Outcome, Part, RecordFault, Shard};
@@ -10,8 +11,8 @@ use crate::group::{Group, Members};
 use crate::record::{self, TEXT_LEN_MAX};
 use crate::sweep::{Purge, Sweep};
 use crate::{
-    Command, DeleteGroup, DescribeGroup, DescribeGroupReply, GroupId, GroupRow, GroupState, Heartbeat, JoinGroup,
-    LeaveGroup, LeaveGroupReply, LeftMember, ListGroups, Record, Reply, SyncGroup, Timer,
+    Command, DeleteGroup, DescribeGroup, DescribeGroupReply, GroupId, GroupRow, GroupState, GroupType, Heartbeat,
+    JoinGroup, LeaveGroup, LeaveGroupReply, LeftMember, ListGroups, Record, Reply, SyncGroup, Timer,
 };
 
 /// From here on an unknown group is an error to DescribeGroups (KIP-1043).
@@ -108,12 +109,16 @@ impl Groups {
     }
 
     fn list_groups(&self, request: &ListGroups) -> Reply {
-        let is_any = |filter: &[std::sync::Arc<str>], name: &str| {
+        // Judged once for each state and type, not for each group: a client may send very long lists.
+        let is_asked = |filter: &[Arc<str>], name: &str| {
             filter.is_empty() || filter.iter().any(|asked| asked.trim().eq_ignore_ascii_case(name))
         };
-        let asked = self.groups.values().filter(|group| {
-            is_any(&request.states, group.state().name()) && is_any(&request.types, group.group_type().name())
-        });
+        let states = GroupState::ALL.map(|state| (state, is_asked(&request.states, state.name())));
+        let types = GroupType::ALL.map(|kind| (kind, is_asked(&request.types, kind.name())));
+        let asked = self
+            .groups
+            .values()
+            .filter(|group| states.contains(&(group.state(), true)) && types.contains(&(group.group_type(), true)));
         Reply::ListGroups(asked.map(|Group { members: Members::Classic(group), .. }| group.listed()).collect())
     }
 
@@ -150,11 +155,7 @@ impl Groups {
 }
 
 /// The tombstone of a position.
-pub(crate) fn forget(
-    group: &GroupId,
-    topic: &std::sync::Arc<str>,
-    partition: callboard_model::PartitionIndex,
-) -> Record {
+pub(crate) fn forget(group: &GroupId, topic: &Arc<str>, partition: callboard_model::PartitionIndex) -> Record {
     Record::Offset { group: group.clone(), topic: topic.clone(), partition, value: None }
 }
 

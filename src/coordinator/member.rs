@@ -1,5 +1,6 @@
 //! One member of a classic group, and the moment by which it must have been heard of.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,15 +75,11 @@ pub(crate) fn millis(ms: i32) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
-/// Each name once; the first one counts.
-pub(crate) fn each_once(protocols: Vec<GroupProtocol>) -> Vec<GroupProtocol> {
-    let mut unique: Vec<GroupProtocol> = Vec::with_capacity(protocols.len());
-    for protocol in protocols {
-        if unique.iter().all(|known| known.name != protocol.name) {
-            unique.push(protocol);
-        }
-    }
-    unique
+/// Each name once; the first one counts. A client may send very many.
+pub(crate) fn each_once(mut protocols: Vec<GroupProtocol>) -> Vec<GroupProtocol> {
+    let mut known = BTreeSet::new();
+    protocols.retain(|protocol| known.insert(protocol.name.clone()));
+    protocols
 }
 
 impl Member {

@@ -248,6 +248,10 @@ pub enum GroupState {
 }
 
 impl GroupState {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Empty, Self::PreparingRebalance, Self::CompletingRebalance, Self::Stable, Self::Dead];
+
     /// Kafka's name.
     pub fn name(self) -> &'static str {
         match self {
@@ -299,6 +303,9 @@ pub enum GroupType {
 }
 
 impl GroupType {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Classic, Self::Consumer];
+
     /// Kafka's name in lists (`classic`, `consumer`).
     pub fn name(self) -> &'static str {
         match self {
