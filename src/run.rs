@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, RunError> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Config(Config::Explain { key, source }) => {
-            println!("{}", settings::explain(&load(source)?, &key)?.trim_end());
+            println!("{}", settings::explain(&load(source)?, &key).map_err(Node::guide)?.trim_end());
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -27,11 +27,8 @@ const STASH_MAX: usize = 10_000;
 const RETRY: Duration = Duration::from_secs(10);
 /// Index entries looked at in one retention round.
 const RETENTION_ENTRIES: usize = 4096;
-/// Kafka's: producers are forgotten after a day of silence, looked for every ten minutes.
-const LIMITS: PartitionLimits = PartitionLimits {
-    producer_expiration: Duration::from_secs(24 * 60 * 60),
-    producer_check: Duration::from_secs(10 * 60),
-};
+/// Kafka's: producers that are to be forgotten are looked for every ten minutes.
+const LIMITS: PartitionLimits = PartitionLimits { producer_check: Duration::from_secs(10 * 60) };
 /// Where the life stands in a commit ticket: the low 40 bits count writes, a trillion of them.
 const LIFE_SHIFT: u32 = 40;
 /// Lives are told apart modulo 2^24; what is in the committer's queue is at most a few lives old.

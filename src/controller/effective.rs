@@ -217,6 +217,7 @@ impl<'a> Layers<'a> {
                 "async" if self.flush_bound().is_none() => FlushMode::Async,
                 _ => FlushMode::Sync,
             },
+            producer_expiration: Duration::from_millis(self.broker_number("producer.id.expiration.ms").unsigned_abs()),
         }
     }
 

@@ -104,6 +104,8 @@ pub struct LogConfig {
     pub compression_type: CompressionType,
     /// `flush.mode` (ours).
     pub flush_mode: FlushMode,
+    /// `producer.id.expiration.ms`, the broker's: a producer not seen for so long is forgotten.
+    pub producer_expiration: Duration,
 }
 
 impl Default for LogConfig {
@@ -122,6 +124,7 @@ impl Default for LogConfig {
             min_insync_replicas: 1,
             compression_type: CompressionType::Producer,
             flush_mode: FlushMode::Sync,
+            producer_expiration: DAY,
         }
     }
 }

@@ -28,8 +28,6 @@ pub struct Now {
 /// Bounds that hold for all partitions of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionLimits {
-    /// `producer.id.expiration.ms`: a producer not seen for so long is forgotten.
-    pub producer_expiration: Duration,
     /// `producer.id.expiration.check.interval.ms`: the shortest time between two looks for such producers.
     pub producer_check: Duration,
 }
@@ -37,7 +35,7 @@ pub struct PartitionLimits {
 impl Default for PartitionLimits {
     /// Kafka's defaults.
     fn default() -> Self {
-        Self { producer_expiration: Duration::from_secs(24 * 60 * 60), producer_check: Duration::from_secs(10 * 60) }
+        Self { producer_check: Duration::from_secs(10 * 60) }
     }
 }
 
@@ -132,7 +130,7 @@ impl<W> Leader<W> {
         now: Now,
         effects: &mut Vec<Effect<W>>,
     ) -> Result<Self, RecoverError> {
-        let Replayed { history, producers, slices, writes } = replay(log, &recovered, epoch, &limits, now)?;
+        let Replayed { history, producers, slices, writes } = replay(log, &recovered, epoch, &config, &limits, now)?;
         let Recovered { start, end, .. } = recovered;
         let mut leader = Self {
             log,
@@ -287,6 +285,7 @@ impl<W> Leader<W> {
 
     /// Takes other settings for the topic. A lower `min.insync.replicas` may commit what waited for it.
     pub fn configure(&mut self, config: LogConfig, effects: &mut Vec<Effect<W>>) {
+        self.producers.set_expiration(config.producer_expiration);
         self.config = config;
         if self.standing == Standing::Leading {
             self.advance(effects);

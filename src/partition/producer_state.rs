@@ -244,6 +244,15 @@ impl ProducerStates {
         one_was_dirty
     }
 
+    /// Holds producers to another time from now on; those that are expired by it go with the next look.
+    pub(crate) fn set_expiration(&mut self, expiration: Duration) {
+        if self.expiration != expiration {
+            self.expiration = expiration;
+            // That look sets the one after it right.
+            self.next_check = self.next_check.map(|_| Tick::default());
+        }
+    }
+
     /// Sets the first look for expired ones after a recovery.
     pub(crate) fn begin(&mut self, now: Now) {
         let oldest = self.by_id.values().map(|state| state.last_seen).min();

@@ -1,6 +1,6 @@
 //! From what storage holds to the state of a leader.
 
-use callboard_model::{BatchHeader, LeaderEpoch, LogId, LogWrite, Offset};
+use callboard_model::{BatchHeader, LeaderEpoch, LogConfig, LogId, LogWrite, Offset};
 
 use crate::epoch_history::EpochHistory;
 use crate::layout::StateError;
@@ -114,6 +114,7 @@ pub(crate) fn replay(
     log: LogId,
     recovered: &Recovered,
     epoch: LeaderEpoch,
+    config: &LogConfig,
     limits: &PartitionLimits,
     now: Now,
 ) -> Result<Replayed, RecoverError> {
@@ -133,8 +134,8 @@ pub(crate) fn replay(
         return Err(state(StateError::Impossible { kind: "index", reason }));
     }
     let mut history = EpochHistory::decode(&recovered.epochs).map_err(state)?;
-    let limits = (limits.producer_expiration, limits.producer_check);
-    let mut producers = ProducerStates::decode(&recovered.producers, limits.0, limits.1).map_err(state)?;
+    let (expiration, check) = (config.producer_expiration, limits.producer_check);
+    let mut producers = ProducerStates::decode(&recovered.producers, expiration, check).map_err(state)?;
     producers.begin(now);
     let scanned = last.map_or(start, |last| last.end.max(start));
     let mut slices = Slices::recovered(first, last, scanned);

@@ -70,8 +70,17 @@ fn every_value_reaches_the_typed_config() {
         min_insync_replicas: 2,
         compression_type: CompressionType::Producer,
         flush_mode: FlushMode::Async,
+        producer_expiration: Duration::from_secs(24 * 3600),
     };
     assert_eq!(config, expected);
+}
+
+#[test]
+fn how_long_producers_are_remembered_is_the_broker_s_to_say() {
+    let settings = settings(&[("producer.id.expiration.ms", "5000")]);
+    let (nothing, broker) = (Configs::new(), configs(&[("producer.id.expiration.ms", "7000")]));
+    let of = |broker: &Configs| Layers::new(broker, &nothing, &settings).log_config().producer_expiration;
+    assert_eq!((of(&nothing), of(&broker)), (Duration::from_secs(5), Duration::from_secs(7)));
 }
 
 #[test]

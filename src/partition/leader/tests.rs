@@ -173,6 +173,24 @@ fn a_producer_that_expires_does_not_come_back_with_the_headers() {
 }
 
 #[test]
+fn producers_are_held_to_a_shorter_time_from_the_moment_that_it_is_set() {
+    let mut rig = Rig::new(LogConfig { retention: None, ..LogConfig::default() });
+    rig.append(1, Acks::All, &Made::of(1, T).by(4, 0, 0));
+    rig.settle();
+    rig.now = at(60_000);
+    rig.append(1, Acks::All, &Made::of(1, T).by(5, 0, 0));
+    rig.settle();
+    let config = LogConfig { producer_expiration: Duration::from_secs(30), ..rig.leader.config().clone() };
+    rig.call(|leader, _, effects| leader.configure(config.clone(), effects));
+    assert!(rig.leader.next_deadline().is_some_and(|deadline| deadline <= at(60_000).tick), "at once");
+    rig.call(|leader, now, effects| leader.expire(now, effects));
+    assert_eq!(rig.leader.snapshot().producers, 1, "one was silent for a minute");
+    let next = rig.leader.next_deadline();
+    rig.call(|leader, _, effects| leader.configure(config, effects));
+    assert_eq!(rig.leader.next_deadline(), next, "nothing has changed");
+}
+
+#[test]
 fn resigning_sends_every_waiter_to_the_new_leader() {
     let mut rig = rig();
     rig.append(1, Acks::All, &Made::of(1, T));

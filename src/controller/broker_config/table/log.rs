@@ -1,6 +1,6 @@
 //! The log: defaults of topics, files and flushing.
 
-use super::reasons::{CHECKPOINTS, INTERNAL, ONE_FOLDER, PRODUCERS, RETENTION, THREADS};
+use super::reasons::{CHECKPOINTS, INTERNAL, ONE_FOLDER, RETENTION, THREADS};
 use super::row::{ANY, NATURAL, NO_BOUND, POSITIVE, cluster_wide, fixed, per_broker};
 use crate::broker_config::BrokerConfig;
 use crate::config_value::ConfigType::{Boolean, Int, List, Long, String};
@@ -103,6 +103,5 @@ pub(super) const ROWS: &[BrokerConfig] = &[
         .hidden()
         .doc("How often silent producers are looked for."),
     cluster_wide("producer.id.expiration.ms", Int, Some("86400000"), POSITIVE)
-        .refused(PRODUCERS)
         .doc("How long a partition remembers an idempotent producer that has gone silent."),
 ];

@@ -26,7 +26,6 @@ pub(super) const ONE_NODE: &str =
     "a cluster has one node in this release, which is broker and controller in one process";
 pub(super) const ONE_REPLICA: &str = "every partition has one replica in this release, so nothing is copied or moved";
 pub(super) const PAGES: &str = "the size of one page is fixed, and a client that wants more asks for the next";
-pub(super) const PRODUCERS: &str = "the time is fixed in this release";
 pub(super) const PROTOCOLS: &str = "the classic protocol is served, and what a client may use is in ApiVersions";
 pub(super) const QUEUE: &str = "waiting requests are bounded by their bytes: set kafka.in_flight_max_bytes";
 pub(super) const RETENTION: &str = "what is beyond its retention is looked for whenever the journal closes a slice";
