@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use callboard_controller::Image;
-use callboard_coordinator::{Command, Groups, TopicsDeleted};
+use callboard_coordinator::{Command, Groups, Reply, TopicsDeleted};
 use callboard_model::{CONSUMER_OFFSETS, PartitionIndex, TopicId, TopicName};
-use callboard_runtime::{ChildSpec, Limits, Path, Placement, Reply, Restart, StartError, StopError, SupervisorRef};
+use callboard_runtime::{ChildSpec, Limits, Path, Placement, Restart, StartError, StopError, SupervisorRef};
 use callboard_shard::SnapshotPolicy;
 
 use super::applier::Work;
-use super::published::{Coordinators, GroupCoordinator, LeaderRoute, Published};
-use crate::shard::{ShardHost, ShardMessage, ShardPlace};
+use super::published::{Coordinators, GroupCoordinator, LeaderRoute, Published, PublishedSender};
+use crate::shard::{ShardHost, ShardMessage, ShardPlace, ShardReply};
 
 /// Messages in a coordinator's mailbox; their bytes are bounded by the gateway's budget.
 const MAILBOX: Limits = Limits { messages: 65_536, bytes: usize::MAX };
@@ -69,12 +69,15 @@ impl Work {
         let LeaderRoute { log, leader } = leader.clone();
         let place = ShardPlace { topic: topic.clone(), partition, log, leader };
         let (shards, groups) = (Arc::clone(&self.context.shards), self.context.groups.clone());
+        let metadata = Arc::clone(&self.context.published);
         let name = partition.to_string();
         let make = move |_: &_| {
             let groups = groups.clone();
             let fresh = move || Groups::new(groups.clone());
             // The topic keeps the newest record of each key.
-            Ok(ShardHost::new(Arc::clone(&shards), place.clone(), SnapshotPolicy::ByKey, fresh))
+            let host = ShardHost::new(Arc::clone(&shards), place.clone(), SnapshotPolicy::ByKey, fresh);
+            let metadata = Arc::clone(&metadata);
+            Ok(host.when_loaded(move |coordinator| look_for_deleted(coordinator, Arc::clone(&metadata))))
         };
         let spec = ChildSpec::worker(&name, make)
             .restart(Restart::Permanent)
@@ -91,19 +94,44 @@ impl Work {
         self.system.resolve(&path).ok_or_else(|| format!("coordinator {name} is not there after its start"))
     }
 
-    /// Positions in topics that are gone mean nothing any more. One that is loading just now keeps them until they expire.
+    /// Positions in topics that are gone mean nothing any more. A coordinator that is loading just now looks for itself
+    /// when it has loaded, in metadata that the topics are no longer in.
     pub(super) fn tell_deleted(&self, topics: &[(TopicId, TopicName)], published: &Published) {
         if topics.is_empty() {
             return;
         }
+        self.context.published.send_modify(|current| current.image = published.image.clone());
         for coordinator in published.coordinators.all() {
-            let topics = topics.iter().map(|(id, name)| (name.as_str().into(), *id)).collect();
-            let command = Command::TopicsDeleted(TopicsDeleted { topics });
-            // Nobody waits for the answer, and the command counts all the same.
-            let reply = Reply::from_fn(Box::new(|_| {}));
-            drop(coordinator.tell(ShardMessage::Command { command, reply }));
+            forget(coordinator, topics.iter().map(|(id, name)| (name.as_str().into(), *id)).collect());
         }
     }
+}
+
+/// Has a coordinator forget the positions in topics that are gone.
+fn forget(coordinator: &GroupCoordinator, topics: Vec<(Arc<str>, TopicId)>) {
+    let command = Command::TopicsDeleted(TopicsDeleted { topics });
+    // Nobody waits for the answer, and the command counts all the same.
+    let reply = ShardReply::<Groups>::from_fn(Box::new(|_| {}));
+    drop(coordinator.tell(ShardMessage::Command { command, reply }));
+}
+
+/// Has a coordinator that has just loaded forget the positions in topics that went while nobody told it: the node stopped
+/// in between, or it was loading.
+fn look_for_deleted(coordinator: GroupCoordinator, metadata: Arc<PublishedSender>) {
+    let asked = coordinator.clone();
+    let reply = ShardReply::<Groups>::from_fn(Box::new(move |answer| {
+        let Some(Ok(Reply::CommittedTopics(topics))) = answer else { return };
+        let image = metadata.borrow().image.clone();
+        let is_gone = |(name, id): &(Arc<str>, TopicId)| {
+            image.topic(name).is_none_or(|topic| *id != TopicId::ZERO && topic.id != *id)
+        };
+        let gone: Vec<_> = topics.into_iter().filter(is_gone).collect();
+        if !gone.is_empty() {
+            tracing::info!(coordinator = %coordinator.path(), topics = gone.len(), "positions in deleted topics go");
+            forget(&coordinator, gone);
+        }
+    }));
+    drop(asked.tell(ShardMessage::Command { command: Command::CommittedTopics, reply }));
 }
 
 /// Whether a change concerns the coordinators at all.

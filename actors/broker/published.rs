@@ -57,7 +57,6 @@ impl Default for Coordinators {
 }
 
 impl Coordinators {
-    #[allow(dead_code, reason = "for the group APIs, which come next")]
     /// The coordinator of a group, if it is here.
     pub(crate) fn of(&self, group: &str) -> Option<&GroupCoordinator> {
         let partitions = i32::try_from(self.running.len()).ok().filter(|partitions| *partitions > 0)?;

@@ -68,6 +68,7 @@ pub(crate) struct ShardHost<S: Hosted> {
     load_took: Option<Duration>,
     /// Why the load under way does not come on.
     trouble: Option<String>,
+    when_loaded: Box<dyn Fn(ActorRef<ShardMessage<S>>)>,
 }
 
 impl<S: Hosted> ShardHost<S> {
@@ -89,7 +90,14 @@ impl<S: Hosted> ShardHost<S> {
             load_began: Tick::ZERO,
             load_took: None,
             trouble: None,
+            when_loaded: Box::new(drop),
         }
+    }
+
+    /// Does this after every load, with itself: for what the shard has to be told anew.
+    pub(crate) fn when_loaded(mut self, act: impl Fn(ActorRef<ShardMessage<S>>) + 'static) -> Self {
+        self.when_loaded = Box::new(act);
+        self
     }
 
     fn name(&self) -> TopicPartition {
@@ -137,10 +145,14 @@ impl<S: Hosted> ShardHost<S> {
                 self.load_took = Some(took);
                 self.trouble = None;
                 let numbers = self.host.snapshot();
-                tracing::info!(
-                    partition = %self.name(), epoch = %numbers.epoch, records = numbers.replayed,
-                    passed_over = numbers.passed_over, ?took, "a shard is loaded"
-                );
+                // Most partitions of a young topic are empty, and nobody wants to read that 50 times.
+                if numbers.replayed + numbers.passed_over > 0 {
+                    tracing::info!(
+                        partition = %self.name(), epoch = %numbers.epoch, records = numbers.replayed,
+                        passed_over = numbers.passed_over, ?took, "a shard is loaded"
+                    );
+                }
+                (self.when_loaded)(ctx.myself());
             }
             Effect::MoveStart { to } => self.move_start(to),
         }

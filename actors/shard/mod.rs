@@ -12,7 +12,7 @@ mod message;
 mod reading;
 
 pub(crate) use host::{ShardContext, ShardHost, ShardPlace};
-pub(crate) use message::ShardMessage;
+pub(crate) use message::{ShardMessage, ShardReply};
 
 #[cfg(test)]
 mod tests;

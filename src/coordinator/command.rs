@@ -39,6 +39,8 @@ pub enum Command {
     DeleteGroup(DeleteGroup),
     /// Topics are gone, and with them what was committed for them. Every partition of `__consumer_offsets` is told.
     TopicsDeleted(TopicsDeleted),
+    /// Which topics positions are kept for: asked after a load, to find those that went while nobody listened.
+    CommittedTopics,
 }
 
 impl Command {
@@ -56,6 +58,7 @@ impl Command {
             Self::DescribeGroup(_) => "DescribeGroups",
             Self::DeleteGroup(_) => "DeleteGroups",
             Self::TopicsDeleted(_) => "TopicsDeleted",
+            Self::CommittedTopics => "CommittedTopics",
         }
     }
 

@@ -222,6 +222,7 @@ impl Shard for Groups {
                 self.forget_topics(request, ctx);
                 Reply::TopicsDeleted
             }
+            Command::CommittedTopics => Reply::CommittedTopics(self.committed_topics()),
         };
         ctx.reply(caller, reply);
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use callboard_model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex};
+use callboard_model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId};
 
 use crate::{GroupId, InstanceId, MemberId};
 
@@ -33,6 +33,8 @@ pub enum Reply {
     DeleteGroup(ErrorCode),
     /// To TopicsDeleted: it is written down, or will be, as far as it does not fit into one batch.
     TopicsDeleted,
+    /// To CommittedTopics: names and ids, each once; the id is zero where it was not known.
+    CommittedTopics(Vec<(Arc<str>, TopicId)>),
 }
 
 /// A member's place in a generation, or why it has none.

@@ -1,7 +1,7 @@
 //! Forgetting: positions that are too old, groups that nobody needs, topics that are gone. In slices, so that nobody
 //! waits for it, and never more than fits into a batch.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +72,13 @@ impl Groups {
             return ctx.try_record(Record::Group { group: id.clone(), value: None });
         }
         true
+    }
+
+    /// The topics that positions are kept for.
+    pub(crate) fn committed_topics(&self) -> Vec<(Arc<str>, TopicId)> {
+        let positions = self.groups.values().flat_map(|group| group.offsets.iter());
+        let topics: BTreeSet<_> = positions.map(|(topic, _, position)| (topic.clone(), position.topic_id)).collect();
+        topics.into_iter().collect()
     }
 
     /// Notes topics that are gone.

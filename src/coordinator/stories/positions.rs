@@ -199,6 +199,8 @@ fn positions_of_topics_that_are_gone_are_forgotten_however_many_they_are() {
             rig.commit(commit);
         }
     }
+    let committed = vec![("t".into(), ID), ("u".into(), OTHER_ID), ("v".into(), TopicId::ZERO)];
+    assert_eq!(rig.ask(Command::CommittedTopics), Reply::CommittedTopics(committed));
     rig.room = 5_000;
     let topics = vec![("t".into(), ID), ("u".into(), ID), ("v".into(), ID)];
     assert_eq!(rig.ask(Command::TopicsDeleted(TopicsDeleted { topics })), Reply::TopicsDeleted);
@@ -208,6 +210,7 @@ fn positions_of_topics_that_are_gone_are_forgotten_however_many_they_are() {
         let mut offset = |topic| rig.position(&group, topic, 0);
         assert_eq!([offset("t"), offset("u"), offset("v")], [-1, 7, -1], "another topic of that name stays");
     }
+    assert_eq!(rig.ask(Command::CommittedTopics), Reply::CommittedTopics(vec![("u".into(), OTHER_ID)]));
 }
 
 #[test]
