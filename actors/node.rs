@@ -529,6 +529,7 @@ impl ServicesMaker {
                 connection_bytes: kafka.connection_in_flight_max_bytes.as_usize(),
                 idle_max: kafka.connections_max_idle,
                 auto_create_topics: kafka.auto_create_topics_enable,
+                groups: self.settings.groups.config(),
                 fetch_max_bytes: self.configs.fetch_max_bytes(),
                 fetch_disk_bytes: FETCH_DISK_BYTES,
             },

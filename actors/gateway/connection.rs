@@ -123,8 +123,8 @@ pub(super) struct Connection {
     silent: BTreeMap<u64, (ProduceJoin, Share)>,
     next_silent: u64,
     fetches: BTreeMap<u64, Fetching>,
-    /// A request that nothing may overlap is being handled.
-    exclusive: bool,
+    /// The request that nothing may overlap and that is being handled.
+    exclusive: Option<ApiKey>,
     draining: bool,
     outbox: Option<Sender<Outgoing>>,
     unanswered: Arc<AtomicUsize>,
@@ -169,7 +169,7 @@ impl Connection {
             silent: BTreeMap::new(),
             next_silent: u64::MAX,
             fetches: BTreeMap::new(),
-            exclusive: false,
+            exclusive: None,
             draining: false,
             outbox: None,
             unanswered: Arc::new(AtomicUsize::new(0)),
@@ -188,7 +188,7 @@ impl Connection {
 
     /// Takes requests from the backlog as far as the order permits.
     fn pump(&mut self, ctx: &mut Context<Self>) -> Result<(), Close> {
-        while !self.exclusive
+        while self.exclusive.is_none()
             && self.slots.len() < UNANSWERED_MAX
             && let Some((frame, _)) = self.backlog.front()
         {
@@ -233,12 +233,14 @@ impl Connection {
             }
             _ => {
                 self.open(api, share);
-                self.exclusive = true;
+                self.exclusive = Some(api);
                 let call = handlers::Call {
                     api,
                     version: header.version,
                     correlation_id: header.correlation_id,
                     body: body.freeze(),
+                    client_id: header.client_id,
+                    peer: self.peer,
                     local: self.local,
                 };
                 let services = Arc::clone(&self.services);
@@ -378,7 +380,7 @@ impl Connection {
                 self.fetch_next(request, Fetching::expire, ctx)?;
             }
             ConnectionMessage::Answer { request, answer } => {
-                self.exclusive = false;
+                self.exclusive = None;
                 self.answer(request, vec![answer.map_err(Close::Handler)?], ErrorCode::None)?;
             }
             ConnectionMessage::ReadEnded(end) => {
@@ -446,6 +448,10 @@ impl Actor for Connection {
         self.close_reason = CloseReason::Stopping;
         self.backlog.clear();
         self.draining = true;
+        if matches!(self.exclusive, Some(ApiKey::JoinGroup | ApiKey::SyncGroup)) {
+            // It waits for other members, for minutes perhaps. The client finds the coordinator anew and joins again.
+            self.slots.clear();
+        }
         let waiting: Vec<u64> = self.fetches.keys().copied().collect();
         for request in waiting {
             if self.fetch_next(request, Fetching::expire, ctx).is_err() {

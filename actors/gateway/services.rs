@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use callboard_controller::StaticConfig;
-use callboard_model::{BrokerId, ClusterId};
+use callboard_model::{BrokerId, ClusterId, GroupConfig};
 use callboard_runtime::ActorRef;
 use callboard_storage::Storage;
 use callboard_telemetry::Metrics;
@@ -29,6 +29,8 @@ pub(crate) struct GatewayConfig {
     pub idle_max: Duration,
     /// Whether a topic that a client asks for is created.
     pub auto_create_topics: bool,
+    /// The settings of consumer groups.
+    pub groups: GroupConfig,
     /// Bytes of one fetch answer, whatever the client asks for (Kafka: `fetch.max.bytes` of the broker).
     pub fetch_max_bytes: usize,
     /// Bytes of one fetch answer that are read from storage.
@@ -71,13 +73,11 @@ impl Services {
         self.published.borrow().clone()
     }
 
-    #[allow(dead_code, reason = "for the group APIs, which come next")]
     /// The coordinator of a group; `None` if it is not on this node.
     pub(crate) fn group_coordinator(&self, group: &str) -> Option<GroupCoordinator> {
         self.published.borrow().coordinators.of(group).cloned()
     }
 
-    #[allow(dead_code, reason = "for the group APIs, which come next")]
     /// All group coordinators on this node.
     pub(crate) fn group_coordinators(&self) -> Vec<GroupCoordinator> {
         self.published.borrow().coordinators.all().cloned().collect()

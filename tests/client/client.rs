@@ -15,7 +15,7 @@ use callboard_wire::{ApiKey, StrBytes, api};
 use crate::{ClientError, Connection, Fetched, ListedOffset, Produced, ProducerIdentity};
 
 /// What the client calls itself.
-const CLIENT_ID: &str = "callboard-tests";
+pub(crate) const CLIENT_ID: &str = "callboard-tests";
 
 /// Whose acknowledgement a producer waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl Client {
         Ok(client::decode_response(key, version, body)?)
     }
 
-    fn call_newest(&mut self, request: &Request) -> Result<Response, ClientError> {
+    pub(crate) fn call_newest(&mut self, request: &Request) -> Result<Response, ClientError> {
         self.call(newest(request.key()), request)
     }
 
@@ -333,27 +333,27 @@ impl Client {
     }
 }
 
-fn newest(key: ApiKey) -> i16 {
+pub(crate) fn newest(key: ApiKey) -> i16 {
     *api::served_range(key).end()
 }
 
-fn text(value: &str) -> StrBytes {
+pub(crate) fn text(value: &str) -> StrBytes {
     value.to_owned().into()
 }
 
-fn millis(duration: Duration) -> i32 {
+pub(crate) fn millis(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
 
-fn incomplete(api: ApiKey, what: &str) -> ClientError {
+pub(crate) fn incomplete(api: ApiKey, what: &str) -> ClientError {
     ClientError::Incomplete { api: api.name(), what: what.to_owned() }
 }
 
-fn code(api: ApiKey, code: i16) -> Result<ErrorCode, ClientError> {
+pub(crate) fn code(api: ApiKey, code: i16) -> Result<ErrorCode, ClientError> {
     ErrorCode::from_code(code).ok_or(ClientError::UnknownCode { api: api.name(), code })
 }
 
-fn judge(api: ApiKey, number: i16, message: Option<&str>) -> Result<(), ClientError> {
+pub(crate) fn judge(api: ApiKey, number: i16, message: Option<&str>) -> Result<(), ClientError> {
     match code(api, number)? {
         ErrorCode::None => Ok(()),
         code => Err(ClientError::Refused { api: api.name(), code, message: message.map(str::to_owned) }),

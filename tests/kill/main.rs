@@ -5,7 +5,6 @@ mod arguments;
 mod checks;
 mod examination;
 mod ledger;
-mod node;
 mod producer;
 mod random;
 mod reader;

@@ -7,13 +7,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use callboard_model::{Batches, ErrorCode, Offset, ProducerId, Timestamp};
-use callboard_test_client::{Acks, Client, ClientError, FetchFrom, FetchLimits, OffsetAt};
+use callboard_test_client::{Acks, Client, ClientError, FetchFrom, FetchLimits, Node, NodeError, OffsetAt, StartTimes};
 
 use crate::arguments::Arguments;
 use crate::checks::Check;
 use crate::examination::{Contents, Examination};
 use crate::ledger::{Kind, Ledger};
-use crate::node::{Node, NodeError, StartTimes};
 use crate::producer;
 use crate::random::Random;
 use crate::reader::{self, Seen};
@@ -113,10 +112,10 @@ struct Story {
 impl Story {
     fn run(&mut self, node: &mut Node, rounds: u32) -> Result<(), StoryError> {
         node.spawn()?;
-        let first = node.wait_ready(0)?;
+        let first = node.wait_ready(&names(), 0)?;
         println!("first start: answering after {} ms", first.answering.as_millis());
         self.create_topics()?;
-        node.wait_ready(PLACES)?;
+        node.wait_ready(&names(), PLACES)?;
 
         let producers = PRODUCERS.iter().enumerate().map(|(number, kind)| {
             let (stage, kind) = (Arc::clone(&self.stage), *kind);
@@ -194,7 +193,7 @@ impl Story {
 
     fn start_again(&mut self, node: &mut Node) -> Result<StartTimes, StoryError> {
         node.spawn()?;
-        let times = node.wait_ready(PLACES)?;
+        let times = node.wait_ready(&names(), PLACES)?;
         self.stage.checks.looked(Check::Started, 1);
         self.starts.push(times);
         Ok(times)
@@ -355,4 +354,9 @@ fn join<T>(threads: Vec<JoinHandle<T>>, who: &'static str) -> Result<Vec<T>, Sto
         thread::sleep(Duration::from_millis(5));
     }
     threads.into_iter().map(|thread| thread.join().map_err(|_| StoryError::Stuck(who))).collect()
+}
+
+/// The story's topics.
+fn names() -> [&'static str; TOPICS.len()] {
+    TOPICS.each_ref().map(|topic| topic.name)
 }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod codecs;
+mod groups;
 mod hostile;
 mod keeping;
 mod reading;

@@ -12,7 +12,7 @@ use callboard_wire::messages::{
     MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic, Uuid,
 };
 
-use super::PATIENCE;
+use super::{PATIENCE, internal_topics};
 use crate::broker::Published;
 use crate::controller::ControllerMessage;
 use crate::gateway::services::Services;
@@ -103,13 +103,13 @@ async fn create_missing(
     for name in names.iter().flatten() {
         let is_new = published.image.topic(name).is_none() && TopicName::new(name).is_ok();
         if is_new && !wanted.iter().any(|topic| topic.name == **name) {
-            wanted.push(CreateTopic {
+            wanted.push(internal_topics::wanted(name, published, services).unwrap_or_else(|| CreateTopic {
                 name: name.to_string(),
                 partitions: -1,
                 replication_factor: -1,
                 assignments: Vec::new(),
                 configs: Vec::new(),
-            });
+            }));
         }
     }
     if wanted.is_empty() {

@@ -4,7 +4,9 @@ mod api_versions;
 mod configs;
 mod delete_records;
 mod describe_cluster;
+mod groups;
 mod init_producer_id;
+mod internal_topics;
 mod leaders;
 mod list_offsets;
 mod metadata;
@@ -15,8 +17,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use callboard_wire::ApiKey;
 use callboard_wire::messages::{Request, Response, decode_request, encode_response};
+use callboard_wire::{ApiKey, StrBytes};
 
 use super::services::Services;
 
@@ -29,12 +31,17 @@ pub(super) struct Call {
     pub(super) version: i16,
     pub(super) correlation_id: i32,
     pub(super) body: Bytes,
+    /// What the client calls itself.
+    pub(super) client_id: Option<StrBytes>,
+    /// Where the client is.
+    pub(super) peer: Option<SocketAddr>,
+    /// Where it has reached us.
     pub(super) local: Option<SocketAddr>,
 }
 
 /// The answer's bytes, or why the connection has to be closed.
 pub(super) async fn handle(call: Call, services: &Services) -> Result<Bytes, String> {
-    let Call { api, version, correlation_id, body, local } = call;
+    let Call { api, version, correlation_id, body, client_id, peer, local } = call;
     let request = decode_request(api, version, body).map_err(|error| error.to_string())?;
     let (version, response): (i16, Response) = match request {
         // Kafka answers a version that it does not know in the oldest one, so that the client can choose (KIP-511).
@@ -56,18 +63,27 @@ pub(super) async fn handle(call: Call, services: &Services) -> Result<Bytes, Str
             (version, configs::alter_incrementally(request, services).await.into())
         }
         Request::DescribeCluster(request) => (version, describe_cluster::answer(&request, local, services).into()),
-        // Not told to clients, so nobody asks: their coordinator comes next.
-        Request::OffsetCommit(_)
-        | Request::OffsetFetch(_)
-        | Request::FindCoordinator(_)
-        | Request::JoinGroup(_)
-        | Request::Heartbeat(_)
-        | Request::LeaveGroup(_)
-        | Request::SyncGroup(_)
-        | Request::DescribeGroups(_)
-        | Request::ListGroups(_)
-        | Request::DeleteGroups(_)
-        | Request::OffsetDelete(_) => return Err(format!("{} version {version} is not served", api.name())),
+        Request::FindCoordinator(request) => {
+            (version, groups::find_coordinator::answer(request, version, local, services).await.into())
+        }
+        Request::JoinGroup(request) => {
+            (version, groups::join::answer(request, version, client_id.as_ref(), peer, services).await.into())
+        }
+        Request::SyncGroup(request) => (version, groups::sync::answer(request, version, services).await.into()),
+        Request::Heartbeat(request) => (version, groups::heartbeat::answer(request, services).await.into()),
+        Request::LeaveGroup(request) => (version, groups::leave::answer(request, version, services).await.into()),
+        Request::OffsetCommit(request) => {
+            (version, groups::offset_commit::answer(request, version, services).await.into())
+        }
+        Request::OffsetFetch(request) => {
+            (version, groups::offset_fetch::answer(request, version, services).await.into())
+        }
+        Request::OffsetDelete(request) => (version, groups::offset_delete::answer(request, services).await.into()),
+        Request::ListGroups(request) => (version, groups::list::answer(request, services).await.into()),
+        Request::DescribeGroups(request) => {
+            (version, groups::describe::answer(request, version, services).await.into())
+        }
+        Request::DeleteGroups(request) => (version, groups::delete::answer(request, services).await.into()),
     };
     encode_response(correlation_id, version, response).map_err(|error| error.to_string())
 }

@@ -5,21 +5,6 @@ use callboard_model::ErrorCode;
 use super::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
 use crate::{ApiKey, api};
 
-/// Not told to clients yet: their coordinator is not there.
-const COMING: [ApiKey; 11] = [
-    ApiKey::OffsetCommit,
-    ApiKey::OffsetFetch,
-    ApiKey::FindCoordinator,
-    ApiKey::JoinGroup,
-    ApiKey::Heartbeat,
-    ApiKey::LeaveGroup,
-    ApiKey::SyncGroup,
-    ApiKey::DescribeGroups,
-    ApiKey::ListGroups,
-    ApiKey::DeleteGroups,
-    ApiKey::OffsetDelete,
-];
-
 /// The answer to a request of a served version: the whole table, or INVALID_REQUEST if the client's software name or
 /// version (3+) is illegal (KIP-511).
 pub fn answer(version: i16, request: &ApiVersionsRequest) -> ApiVersionsResponse {
@@ -29,7 +14,7 @@ pub fn answer(version: i16, request: &ApiVersionsRequest) -> ApiVersionsResponse
         answer.error_code = ErrorCode::InvalidRequest.code();
         return answer;
     }
-    answer.api_keys = ApiKey::ALL.iter().filter(|key| !COMING.contains(key)).map(|key| listed(*key)).collect();
+    answer.api_keys = ApiKey::ALL.iter().map(|key| listed(*key)).collect();
     answer
 }
 
@@ -74,7 +59,7 @@ mod tests {
         let answer = answer(3, &asked_by("librdkafka", "2.0.2"));
         assert_eq!(answer.error_code, 0);
         let listed: Vec<_> = answer.api_keys.iter().map(|k| (k.api_key, k.min_version, k.max_version)).collect();
-        assert_eq!(listed.len(), ApiKey::ALL.len() - COMING.len());
+        assert_eq!(listed.len(), ApiKey::ALL.len());
         assert!(listed.contains(&(0, 0, 11)));
         assert!(listed.contains(&(18, 0, 4)));
     }

@@ -1,4 +1,4 @@
-//! The node under test: one process on one folder, on ports of its own.
+//! A node under test: one process on one folder, on ports of its own.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -9,10 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use callboard_model::ErrorCode;
-use callboard_test_client::{Client, ClientError};
 
-use crate::random::Random;
-use crate::workload::{PLACES, TOPICS};
+use crate::{Client, ClientError};
 
 /// How long a start may take; far more than the bar for it, as the machine may be busy with other things.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -22,33 +20,42 @@ const ASK_WITHIN: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(2);
 /// Ports below those that systems give out by themselves. With one of those, a client that connects while the node is
 /// down may be given the very port that it connects to, and so be connected to itself.
-const PORTS: (u64, u64) = (15_000, 30_000);
+const PORTS: (u16, u16) = (15_000, 30_000);
 
 /// Why there is no node.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NodeError {
+pub enum NodeError {
+    /// Everything that was tried is taken.
     #[error("no free port was found")]
     Ports,
+    /// The system refused.
     #[error("{what}: {source}")]
-    Io { what: &'static str, source: io::Error },
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// It should run, and does not.
     #[error("the node ended by itself: {0}")]
     Ended(ExitStatus),
+    /// It runs, and does not serve.
     #[error("the node is not ready within {READY_WITHIN:?}: {0}")]
     NotReady(String),
 }
 
 /// How long a start took.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct StartTimes {
+pub struct StartTimes {
     /// Until the first metadata answer.
-    pub(crate) answering: Duration,
+    pub answering: Duration,
     /// Until all partitions have a leader.
-    pub(crate) leading: Duration,
+    pub leading: Duration,
 }
 
 /// The node, running or not.
 #[derive(Debug)]
-pub(crate) struct Node {
+pub struct Node {
     binary: PathBuf,
     folder: PathBuf,
     settings: Vec<String>,
@@ -58,26 +65,32 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(binary: &Path, folder: &Path, settings: Vec<String>) -> Result<Self, NodeError> {
+    /// A node that does not run yet: `dev` of this binary, with its data in `folder` and further settings, `KEY=VALUE`.
+    pub fn new(binary: &Path, folder: &Path, settings: Vec<String>) -> Result<Self, NodeError> {
         fs::create_dir_all(folder).map_err(|source| NodeError::Io { what: "create the folder", source })?;
-        let mut random = Random::new(u64::from(std::process::id()), &[]);
-        let kafka_port = free_port(&mut random, 0)?;
-        let admin_port = free_port(&mut random, kafka_port)?;
+        let kafka_port = free_port(0)?;
+        let admin_port = free_port(kafka_port)?;
         let (binary, folder) = (binary.to_owned(), folder.to_owned());
         Ok(Self { binary, folder, settings, kafka_port, admin_port, process: None })
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Where Kafka clients connect.
+    pub fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.kafka_port))
     }
 
+    /// Its process, if it runs.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
+    }
+
     /// What the node tells goes here.
-    pub(crate) fn log_path(&self) -> PathBuf {
+    pub fn log_path(&self) -> PathBuf {
         self.folder.join("node.log")
     }
 
     /// Starts the process and waits for nothing.
-    pub(crate) fn spawn(&mut self) -> Result<(), NodeError> {
+    pub fn spawn(&mut self) -> Result<(), NodeError> {
         let wrong = |what| move |source| NodeError::Io { what, source };
         let log = OpenOptions::new().create(true).append(true).open(self.log_path()).map_err(wrong("open the log"))?;
         let errors: File = log.try_clone().map_err(wrong("open the log"))?;
@@ -95,8 +108,8 @@ impl Node {
         Ok(())
     }
 
-    /// Waits until it answers, and until `partitions` of the story's partitions have a leader.
-    pub(crate) fn wait_ready(&mut self, partitions: usize) -> Result<StartTimes, NodeError> {
+    /// Waits until it answers, and until `partitions` partitions of these topics have a leader.
+    pub fn wait_ready(&mut self, topics: &[&str], partitions: usize) -> Result<StartTimes, NodeError> {
         let started = Instant::now();
         let mut answering = None;
         let mut client: Option<Client> = None;
@@ -106,8 +119,10 @@ impl Node {
                 return Err(NodeError::Ended(status));
             }
             let asked = match client.as_mut() {
-                Some(client) => leaders(client),
-                None => Client::connect(self.address(), ASK_WITHIN).and_then(|fresh| leaders(client.insert(fresh))),
+                Some(client) => leaders(client, topics),
+                None => {
+                    Client::connect(self.address(), ASK_WITHIN).and_then(|fresh| leaders(client.insert(fresh), topics))
+                }
             };
             match asked {
                 Ok(leaders) => {
@@ -128,13 +143,13 @@ impl Node {
     }
 
     /// Whether the process has ended by itself.
-    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>, NodeError> {
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>, NodeError> {
         let wrong = |source| NodeError::Io { what: "look after the process", source };
         self.process.as_mut().map_or(Ok(None), |process| process.try_wait().map_err(wrong))
     }
 
     /// kill -9; an error if it has ended by itself before.
-    pub(crate) fn kill(&mut self) -> Result<(), NodeError> {
+    pub fn kill(&mut self) -> Result<(), NodeError> {
         if let Some(status) = self.ended()? {
             return Err(NodeError::Ended(status));
         }
@@ -157,22 +172,17 @@ impl Drop for Node {
     }
 }
 
-fn leaders(client: &mut Client) -> Result<usize, ClientError> {
-    let names = TOPICS.each_ref().map(|topic| topic.name);
-    let answer = client.metadata(Some(&names))?;
+fn leaders(client: &mut Client, topics: &[&str]) -> Result<usize, ClientError> {
+    let answer = client.metadata(Some(topics))?;
     let none = ErrorCode::None.code();
     let partitions = answer.topics.iter().filter(|topic| topic.error_code == none).flat_map(|topic| &topic.partitions);
-    let led = partitions.filter(|partition| partition.error_code == none && partition.leader_id >= 0).count();
-    debug_assert!(led <= PLACES, "only the story's topics were asked for");
-    Ok(led)
+    Ok(partitions.filter(|partition| partition.error_code == none && partition.leader_id >= 0).count())
 }
 
-fn free_port(random: &mut Random, other_than: u16) -> Result<u16, NodeError> {
-    for _ in 0..1000 {
-        let port = random.between(PORTS.0, PORTS.1) as u16;
-        if port != other_than && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    Err(NodeError::Ports)
+/// A port that is free now; where the search begins depends on this process, so that two runs seldom meet.
+fn free_port(other_than: u16) -> Result<u16, NodeError> {
+    let span = PORTS.1 - PORTS.0;
+    let first = std::process::id().wrapping_mul(0x9e37_79b1) % u32::from(span);
+    let is_free = |port: &u16| *port != other_than && TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    (0..1000).map(|step| PORTS.0 + (first + step * 7) as u16 % span).find(is_free).ok_or(NodeError::Ports)
 }
