@@ -60,6 +60,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("tests/tidy", &[]),
     ("tests/client", &["model", "wire"]),
     ("tests/kill", &["model", "test-client"]),
+    ("tests/groups", &["model", "wire", "test-client"]),
     ("tests/simulation", &["model", "wire", "partition", "controller", "shard", "coordinator", "streams", "runtime"]),
 ];
 
@@ -76,7 +77,7 @@ pub(crate) const WALLS: &[(&str, &[&str])] = &[
     ("tracing-subscriber", &["src/telemetry"]),
     ("clap", &[".", "src/cli"]),
     ("hyper", &["actors", "src/connect"]),
-    ("tokio", &["actors", "actors/runtime", "src/client", "src/connect", "."]),
+    ("tokio", &["actors", "actors/runtime", "src/client", "src/connect", ".", "tests/groups"]),
     ("rand", &["actors", "actors/runtime", "tests/simulation"]),
 ];
 
