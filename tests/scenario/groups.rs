@@ -406,6 +406,28 @@ fn a_topic_takes_what_was_committed_for_it_along() {
 }
 
 #[test]
+fn a_topic_takes_them_along_even_if_the_node_goes_down_at_that_moment() {
+    let mut rig = rig();
+    let mut client = connect(&rig);
+    found(&mut client, "billing");
+    for round in 0..5 {
+        client.create_topic("orders", 1, &[]).expect("a topic");
+        let place = Place { group: "billing", generation: -1, member: "", instance: None };
+        let committing = eventually(PATIENCE, || {
+            let done = client.commit_offsets(place, &[("orders", 0, 5, "")]).expect("an answer");
+            done == [ErrorCode::None]
+        });
+        assert!(committing, "round {round}");
+        assert_eq!(delete_topic(&mut client, "orders"), 0);
+        rig.drop_and_start();
+        client = connect(&rig);
+        found(&mut client, "billing");
+        assert!(eventually(PATIENCE, || committed(&mut client, "billing").is_empty()), "round {round}");
+    }
+    rig.stop();
+}
+
+#[test]
 fn who_waits_for_a_rebalance_and_goes_away_holds_up_neither_the_others_nor_a_stop() {
     let rig = rig();
     let mut first = Member::alone(&rig, "billing");
