@@ -99,10 +99,11 @@ def answers(port):
 class Server:
     """A running server; ends with the `with` block that it is in."""
 
-    def __init__(self, name, folder, node=1, partitions=PARTITIONS):
+    def __init__(self, name, folder, node=1, partitions=PARTITIONS, auto_create=True):
         self.name = name
         self.node = node
         self.partitions = partitions
+        self.auto_create = str(auto_create).lower()
         self.folder = folder
         self.log = folder / f"{name}.log"
         self.process = None
@@ -148,6 +149,7 @@ class Callboard(Server):
         words = [self.binary, "dev", "--data", str(self.folder / "data"), "--kafka-port", str(self.port),
                  "--admin-port", "0"]
         return words, {"CALLBOARD__KAFKA__NUM_PARTITIONS": str(self.partitions), "CALLBOARD__NODE__ID": str(self.node),
+                       "CALLBOARD__KAFKA__AUTO_CREATE_TOPICS_ENABLE": self.auto_create,
                        "CALLBOARD__GROUPS__INITIAL_REBALANCE_DELAY": "0ms",
                        "CALLBOARD__GROUPS__MIN_SESSION_TIMEOUT": "1s"}
 
@@ -168,6 +170,7 @@ controller.listener.names=CONTROLLER
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs={self.folder / "data"}
 num.partitions={self.partitions}
+auto.create.topics.enable={self.auto_create}
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
