@@ -182,7 +182,7 @@ pub(crate) fn create_partitions(client: &mut Client, topic: &str, count: i32) ->
     }
 }
 
-/// Moves the log start of partition 0 up; the error code and the new start.
+/// Moves the log start of partition 0 up, with a timeout of 0, which is for followers; the error code and the new start.
 pub(crate) fn delete_records(client: &mut Client, topic: &str, before: i64) -> (i16, i64) {
     let mut partition = DeleteRecordsPartition::default();
     partition.partition_index = 0;
@@ -192,7 +192,7 @@ pub(crate) fn delete_records(client: &mut Client, topic: &str, before: i64) -> (
     row.partitions = vec![partition];
     let mut request = DeleteRecordsRequest::default();
     request.topics = vec![row];
-    request.timeout_ms = 10_000;
+    request.timeout_ms = 0;
     match client.call(2, &Request::DeleteRecords(request)).expect("an answer") {
         Response::DeleteRecords(answer) => {
             let row = &answer.topics[0].partitions[0];

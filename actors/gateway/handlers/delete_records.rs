@@ -7,13 +7,14 @@ use callboard_wire::messages::{
 };
 
 use super::leaders::{ask, for_all};
-use super::patience;
+use super::{PATIENCE, patience};
 use crate::gateway::services::Services;
 use crate::partition::PartitionMessage;
 
 pub(super) async fn answer(request: DeleteRecordsRequest, services: &Services) -> DeleteRecordsResponse {
     let published = services.now();
-    let deadline = patience(request.timeout_ms);
+    // The timeout of the request is for waiting for followers; the leader's own part is never cut short, not even by 0.
+    let deadline = patience(request.timeout_ms).max(PATIENCE);
     let topics = request.topics.into_iter().map(|topic| (topic.name, topic.partitions)).collect();
     let answers = for_all(topics, |name, asked: DeleteRecordsPartition| {
         let before = Offset(asked.offset);
