@@ -140,9 +140,14 @@ impl Arbiters {
         }
     }
 
+    #[inline]
+    pub(crate) fn is_on(&self, index: usize) -> bool {
+        HERE.get() == (self.system, index)
+    }
+
     /// Runs `job` on an arbiter: at once when we are on it. `false` when it has stopped.
     pub(crate) fn run_on(&self, index: usize, job: impl FnOnce() + Send + 'static) -> bool {
-        if HERE.get() == (self.system, index) && !self.list[index].orders.is_closed() {
+        if self.is_on(index) && !self.list[index].orders.is_closed() {
             job();
             return true;
         }

@@ -15,7 +15,8 @@ use crate::{
     arbiter::Pulse,
     context::Verdict,
     event::Event,
-    host::{HostFuture, Inbox},
+    host::HostFuture,
+    inbox::Inbox,
     machine::{ChildKey, Exit},
     panics::guard,
     poison::{Poison, PoisonLimits},
@@ -29,7 +30,7 @@ use crate::{
 /// What a cell is made of, on its way to its arbiter.
 pub(crate) struct Seed<A: Actor> {
     pub(crate) door: Arc<Door<A::Message>>,
-    pub(crate) inbox: Inbox<A>,
+    pub(crate) inbox: Inbox<A::Message>,
     pub(crate) factory: Arc<Factory<A>>,
     pub(crate) parent: Parent,
     pub(crate) key: ChildKey,
@@ -73,9 +74,9 @@ enum Phase {
 impl<A: Actor> Cell<A> {
     pub(crate) fn new(seed: Seed<A>) -> Cell<A> {
         let ctx = crate::Context::new(seed.door.clone(), seed.parent.supervisor());
-        let seat = Seat::new(ctx, Poison::new(seed.poison), seed.pulse.clone());
+        let seat = Seat::new(ctx, seed.inbox, Poison::new(seed.poison), seed.pulse.clone());
         Cell {
-            host: HostFuture::new(seed.inbox, seat),
+            host: HostFuture::new(seat),
             door: seed.door,
             factory: seed.factory,
             parent: seed.parent,
@@ -404,6 +405,7 @@ impl<A: Actor> Future for Cell<A> {
         if !this.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
             this.waker = Some(cx.waker().clone());
             this.door.record().set_waker(cx.waker());
+            this.door.queue().set_waker(cx.waker());
         }
         let begun = this.flooded.then(|| this.door.record().system.clock().now());
         this.host.seat().budget = this.budget;

@@ -148,12 +148,14 @@ impl Credits {
         weight == 0 || held + weight <= self.limits.bytes as u64 || held == 0
     }
 
-    /// Gives back what a message had taken and lets the next waiter try.
+    /// Gives back what `count` messages of together `weight` bytes had taken and lets the next waiter try.
     #[inline]
-    pub(crate) fn release(&self, weight: u32) {
-        let weight = u64::from(weight);
-        let before = self.state.fetch_sub(ONE_MESSAGE + weight, SeqCst);
-        debug_assert!(messages(before) > 0 && bytes(before) >= weight, "released credits were taken before");
+    pub(crate) fn release(&self, count: u32, weight: u64) {
+        let before = self.state.fetch_sub(u64::from(count) * ONE_MESSAGE + weight, SeqCst);
+        debug_assert!(
+            messages(before) >= u64::from(count) && bytes(before) >= weight,
+            "released credits were taken before"
+        );
         if before & WAITING != 0 {
             self.wake_first();
         }
@@ -283,7 +285,7 @@ mod tests {
         assert_eq!(credits.acquire(60), Err(Refusal::Full));
         assert!(credits.acquire(40).is_ok());
         assert_eq!(credits.acquire(0), Err(Refusal::Full));
-        credits.release(60);
+        credits.release(1, 60);
         assert_eq!((credits.messages(), credits.bytes()), (1, 40));
         assert!(credits.acquire(10).is_ok());
     }
@@ -293,7 +295,7 @@ mod tests {
         let credits = credits(10, 100);
         assert!(credits.acquire(500).is_ok());
         assert_eq!(credits.acquire(1), Err(Refusal::Full));
-        credits.release(500);
+        credits.release(1, 500);
         assert!(credits.acquire(1).is_ok());
         assert_eq!(credits.acquire(500), Err(Refusal::Full));
     }
@@ -305,12 +307,12 @@ mod tests {
         let (mut first, mut second) = (None, None);
         assert!(matches!(credits.poll_wait(&mut first, 0, Waker::noop()), Wait::Pending));
         assert!(matches!(credits.poll_wait(&mut second, 0, Waker::noop()), Wait::Pending));
-        credits.release(0);
+        credits.release(1, 0);
         assert_eq!(credits.acquire(0), Err(Refusal::Full), "room, but somebody waits for it");
         assert!(matches!(credits.poll_wait(&mut second, 0, Waker::noop()), Wait::Pending));
         assert!(matches!(credits.poll_wait(&mut first, 0, Waker::noop()), Wait::Acquired(_)));
         credits.abandon(&mut second);
-        credits.release(0);
+        credits.release(1, 0);
         assert!(credits.acquire(0).is_ok());
     }
 
@@ -338,7 +340,7 @@ mod tests {
                             let now = held.fetch_add(1, SeqCst) + 1;
                             most.fetch_max(now, SeqCst);
                             held.fetch_sub(1, SeqCst);
-                            credits.release(100);
+                            credits.release(1, 100);
                         }
                     }
                 })

@@ -8,7 +8,7 @@ use std::{
     collections::BTreeSet,
     future::Future,
     pin::Pin,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -28,20 +28,21 @@ thread_local! {
 #[derive(Default)]
 struct Keeper {
     /// tells apart keepers, since an ask may be polled on one thread and dropped on another
-    id: u64,
+    id: u32,
     entries: Slab<Entry>,
-    young: Vec<Key>,
-    ordered: BTreeSet<(Instant, usize, u64)>,
+    /// indices of all entries that came or were reused since the last round
+    young: Vec<u32>,
+    /// those among them whose deadline was dropped: a task that asks again and again finds its own entry here, with its waker in it
+    idle: Vec<u32>,
+    ordered: BTreeSet<(Instant, u32, u64)>,
     next_serial: u64,
     /// wakes the keeper's task; `None` while it is not asleep for good
     sleeper: Option<Waker>,
-    /// of the last ask that ended: a task that asks again and again need not count its references up and down each time
-    spare: Option<Waker>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Key {
-    index: usize,
+    index: u32,
     serial: u64,
 }
 
@@ -49,6 +50,8 @@ struct Entry {
     serial: u64,
     after: Duration,
     waker: Waker,
+    /// `false` for one that is idle
+    open: bool,
     /// set once it is no longer young
     at: Option<Instant>,
     expired: bool,
@@ -56,7 +59,7 @@ struct Entry {
 
 /// Installs a keeper for this thread and serves it; to be spawned on the arbiter's `LocalSet`, ends with it.
 pub(crate) async fn keep() {
-    static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+    static NEXT_ID: AtomicU32 = AtomicU32::new(1);
     let _installed = Installed::new(NEXT_ID.fetch_add(1, Relaxed));
     loop {
         std::future::poll_fn(|cx| with_keeper(|keeper| keeper.poll_work(cx))).await;
@@ -69,7 +72,7 @@ pub(crate) async fn keep() {
 struct Installed;
 
 impl Installed {
-    fn new(id: u64) -> Installed {
+    fn new(id: u32) -> Installed {
         KEEPER.set(Some(Keeper { id, ..Keeper::default() }));
         Installed
     }
@@ -105,23 +108,27 @@ impl Keeper {
         }
     }
 
-    /// Sorts the young in and fires what is due. The spare waker is handed out to be dropped: it should not outlive its task for long.
-    fn round(&mut self) -> Option<Waker> {
+    /// Sorts the young in and fires what is due. The wakers of idle entries are handed out to be dropped: none should outlive its task for long.
+    fn round(&mut self) -> Vec<Waker> {
         let now = Instant::now();
-        for key in std::mem::take(&mut self.young) {
-            if let Some(entry) = self.entries.get_mut(key.index)
-                && entry.serial == key.serial
-            {
-                let at = now + entry.after;
-                entry.at = Some(at);
-                self.ordered.insert((at, key.index, key.serial));
+        let mut left_over = Vec::new();
+        for index in std::mem::take(&mut self.young) {
+            match self.entries.get_mut(index as usize) {
+                Some(entry) if entry.open => {
+                    let at = now + entry.after;
+                    entry.at = Some(at);
+                    self.ordered.insert((at, index, entry.serial));
+                }
+                Some(_) => left_over.push(self.entries.remove(index as usize).waker),
+                None => {}
             }
         }
+        self.idle.clear();
         while let Some(&(at, index, serial)) = self.ordered.first()
             && at <= now
         {
             self.ordered.pop_first();
-            if let Some(entry) = self.entries.get_mut(index)
+            if let Some(entry) = self.entries.get_mut(index as usize)
                 && entry.serial == serial
             {
                 entry.expired = true;
@@ -129,45 +136,56 @@ impl Keeper {
                 entry.waker.wake_by_ref();
             }
         }
-        self.spare.take()
+        left_over
     }
 
-    /// The waker for a new entry, and one to be dropped outside of the borrow.
-    fn reuse(&mut self, waker: &Waker) -> (Waker, Option<Waker>) {
-        match self.spare.take() {
-            Some(spare) if spare.will_wake(waker) => (spare, None),
-            spare => (waker.clone(), spare),
-        }
-    }
-
-    fn insert(&mut self, after: Duration, waker: Waker) -> Key {
+    /// A new entry; a waker that is left over is to be dropped outside of the borrow.
+    #[inline]
+    fn insert(&mut self, after: Duration, waker: &Waker) -> (Key, Option<Waker>) {
         let serial = self.next_serial;
         self.next_serial += 1;
-        let index = self.entries.insert(Entry { serial, after, waker, at: None, expired: false });
-        let key = Key { index, serial };
-        self.young.push(key);
-        if self.young.len() > 4_096 && self.young.len() > 2 * self.entries.len() {
-            // Under a flood of asks most young entries are answered already.
-            let entries = &self.entries;
-            self.young.retain(|key| entries.get(key.index).is_some_and(|entry| entry.serial == key.serial));
+        if let Some(index) = self.idle.pop()
+            && let Some(entry) = self.entries.get_mut(index as usize)
+        {
+            entry.serial = serial;
+            entry.after = after;
+            entry.open = true;
+            let left_over = (!entry.waker.will_wake(waker)).then(|| std::mem::replace(&mut entry.waker, waker.clone()));
+            return (Key { index, serial }, left_over);
         }
+        (self.insert_new(serial, after, waker.clone()), None)
+    }
+
+    #[inline(never)]
+    fn insert_new(&mut self, serial: u64, after: Duration, waker: Waker) -> Key {
+        let index = self.entries.insert(Entry { serial, after, waker, open: true, at: None, expired: false });
+        let index = u32::try_from(index).expect("memory ends before four thousand million asks are open");
+        self.young.push(index);
         if let Some(sleeper) = self.sleeper.take() {
             sleeper.wake();
         }
-        key
+        Key { index, serial }
     }
 
     /// Forgets an entry; a waker that is left over is to be dropped outside of the borrow.
+    #[inline]
     fn remove(&mut self, key: Key) -> Option<Waker> {
-        let known = self.entries.get(key.index)?;
-        if known.serial != key.serial {
+        let entry = self.entries.get_mut(key.index as usize).filter(|entry| entry.serial == key.serial)?;
+        if entry.at.is_none() && !entry.expired {
+            entry.open = false;
+            self.idle.push(key.index);
             return None;
         }
-        let entry = self.entries.remove(key.index);
+        Some(self.remove_old(key))
+    }
+
+    #[inline(never)]
+    fn remove_old(&mut self, key: Key) -> Waker {
+        let entry = self.entries.remove(key.index as usize);
         if let Some(at) = entry.at {
             self.ordered.remove(&(at, key.index, key.serial));
         }
-        self.spare.replace(entry.waker)
+        entry.waker
     }
 }
 
@@ -179,7 +197,7 @@ pub(crate) struct Deadline {
 
 enum State {
     New,
-    Kept { keeper: u64, key: Key },
+    Kept { keeper: u32, key: Key },
     Timer(Pin<Box<Sleep>>),
     Never,
 }
@@ -225,8 +243,7 @@ impl Deadline {
         if self.after >= SHORT {
             let kept = KEEPER.with_borrow_mut(|keeper| {
                 let keeper = keeper.as_mut()?;
-                let (waker, left_over) = keeper.reuse(waker);
-                let key = keeper.insert(self.after, waker);
+                let (key, left_over) = keeper.insert(self.after, waker);
                 let id = keeper.id;
                 Some((State::Kept { keeper: id, key }, left_over))
             });
@@ -238,12 +255,12 @@ impl Deadline {
     }
 }
 
-fn poll_kept(id: u64, key: Key, waker: &Waker) -> Option<Poll<()>> {
+fn poll_kept(id: u32, key: Key, waker: &Waker) -> Option<Poll<()>> {
     // A waker is dropped outside the borrow: it may be the last handle of a task that holds deadlines.
     let mut old = None;
     KEEPER.with_borrow_mut(|keeper| {
         let keeper = keeper.as_mut().filter(|keeper| keeper.id == id)?;
-        let entry = keeper.entries.get_mut(key.index).filter(|entry| entry.serial == key.serial)?;
+        let entry = keeper.entries.get_mut(key.index as usize).filter(|entry| entry.serial == key.serial)?;
         if entry.expired {
             return Some(Poll::Ready(()));
         }
@@ -309,9 +326,10 @@ mod tests {
                     assert!(first.is_pending());
                 }
                 with_keeper(|keeper| {
-                    assert!(keeper.entries.is_empty());
-                    assert!(keeper.young.len() < 5_000);
+                    assert_eq!((keeper.entries.len(), keeper.young.len()), (1, 1), "one entry serves them all")
                 });
+                tokio::time::sleep(3 * ROUND).await;
+                with_keeper(|keeper| assert!(keeper.entries.is_empty() && keeper.idle.is_empty()));
                 keeper.abort();
             })
             .await;

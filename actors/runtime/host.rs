@@ -8,43 +8,12 @@ use std::{
 };
 
 use actix::{
-    Actor as ActixActor, ActorContext, ActorState as ActixState, Addr, AsyncContext, Handler, Recipient, SpawnHandle,
-    dev::{AsyncContextParts, ContextFut, ContextParts, Envelope, EnvelopeProxy, Mailbox, ToEnvelope, channel},
+    Actor as ActixActor, ActorContext, ActorState as ActixState, Addr, AsyncContext, SpawnHandle,
+    dev::{AsyncContextParts, ContextFut, ContextParts, Mailbox, channel},
     fut::ActorFuture,
 };
 
-use crate::{Actor, Message, seat::Seat};
-
-/// A message on its way, with the credits it holds.
-pub(crate) struct Parcel<M> {
-    pub(crate) message: M,
-    pub(crate) weight: u32,
-    /// coarse milliseconds, wrapping after 49 days
-    pub(crate) at_ms: u32,
-}
-
-impl<M: Message> actix::Message for Parcel<M> {
-    type Result = ();
-}
-
-/// Sending half of a mailbox, without the type of the actor behind it.
-pub(crate) struct Lane<M: Message>(Recipient<Parcel<M>>);
-
-impl<M: Message> Lane<M> {
-    #[inline]
-    pub(crate) fn post(&self, parcel: Parcel<M>) {
-        // Actix's own bound is off (it is none, see the README); credits were taken before.
-        self.0.do_send(parcel);
-    }
-}
-
-/// Receiving half of a mailbox, on its way to its arbiter.
-pub(crate) struct Inbox<A: Actor>(channel::AddressReceiver<Host<A>>);
-
-pub(crate) fn mailbox<A: Actor>() -> (Lane<A::Message>, Inbox<A>) {
-    let (sender, receiver) = channel::channel::<Host<A>>(0);
-    (Lane(Addr::new(sender).recipient()), Inbox(receiver))
-}
+use crate::{Actor, seat::Seat};
 
 /// The actix actor. Its state is in the [`HostContext`], since actix lends its owner the context but not the actor.
 pub(crate) struct Host<A: Actor>(PhantomData<fn() -> A>);
@@ -91,10 +60,10 @@ impl<A: Actor> AsyncContext<Host<A>> for HostContext<A> {
         self.parts.wait(future);
     }
 
-    /// Asked by the mailbox before each message: here the budget, a control order or the end of the incarnation interrupts the data.
+    /// Asked before actix looks into its own mailbox, which nobody has the address of: messages come by [`Intake`].
     #[inline]
     fn waiting(&self) -> bool {
-        self.parts.waiting() || self.seat.must_pause()
+        true
     }
 
     fn cancel_future(&mut self, handle: SpawnHandle) -> bool {
@@ -103,33 +72,26 @@ impl<A: Actor> AsyncContext<Host<A>> for HostContext<A> {
 }
 
 impl<A: Actor> AsyncContextParts<Host<A>> for HostContext<A> {
+    #[inline]
     fn parts(&mut self) -> &mut ContextParts<Host<A>> {
         &mut self.parts
     }
 }
 
-impl<A: Actor> Handler<Parcel<A::Message>> for Host<A> {
-    type Result = ();
+/// The actor's one standing future: it takes the messages out of our own queue. It never ends.
+struct Intake;
 
-    fn handle(&mut self, parcel: Parcel<A::Message>, ctx: &mut HostContext<A>) {
-        ctx.seat.deliver(parcel);
-    }
-}
+impl<A: Actor> ActorFuture<Host<A>> for Intake {
+    type Output = ();
 
-/// An envelope without a result channel: answers travel in the message, as a [`crate::Reply`].
-struct Letter<M>(Option<Parcel<M>>);
-
-impl<A: Actor> EnvelopeProxy<Host<A>> for Letter<A::Message> {
-    fn handle(&mut self, _host: &mut Host<A>, ctx: &mut HostContext<A>) {
-        if let Some(parcel) = self.0.take() {
-            ctx.seat.deliver(parcel);
-        }
-    }
-}
-
-impl<A: Actor> ToEnvelope<Host<A>, Parcel<A::Message>> for HostContext<A> {
-    fn pack(parcel: Parcel<A::Message>, _answer: Option<actix::dev::OneshotSender<()>>) -> Envelope<Host<A>> {
-        Envelope::with_proxy(Box::new(Letter(Some(parcel))))
+    fn poll(
+        self: Pin<&mut Self>,
+        _host: &mut Host<A>,
+        ctx: &mut HostContext<A>,
+        _cx: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        ctx.seat.handle_queued();
+        Poll::Pending
     }
 }
 
@@ -137,13 +99,15 @@ impl<A: Actor> ToEnvelope<Host<A>, Parcel<A::Message>> for HostContext<A> {
 pub(crate) struct HostFuture<A: Actor>(ContextFut<Host<A>, HostContext<A>>);
 
 impl<A: Actor> HostFuture<A> {
-    pub(crate) fn new(inbox: Inbox<A>, seat: Seat<A>) -> HostFuture<A> {
-        let mailbox = Mailbox::new(inbox.0);
-        let parts = ContextParts::new(mailbox.sender_producer());
-        let context = HostContext { parts, seat };
-        HostFuture(ContextFut::new(context, Host(PhantomData), mailbox))
+    pub(crate) fn new(seat: Seat<A>) -> HostFuture<A> {
+        let (_, receiver) = channel::channel::<Host<A>>(0);
+        let mailbox = Mailbox::new(receiver);
+        let mut parts = ContextParts::new(mailbox.sender_producer());
+        parts.spawn(Intake);
+        HostFuture(ContextFut::new(HostContext { parts, seat }, Host(PhantomData), mailbox))
     }
 
+    #[inline]
     pub(crate) fn seat(&mut self) -> &mut Seat<A> {
         &mut self.0.ctx().seat
     }

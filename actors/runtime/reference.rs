@@ -11,24 +11,25 @@ use std::{
 };
 
 use crate::{
-    ActorState, AskError, AskFuture, Message, Path, Reply,
+    ActorState, AskFuture, Message, NoReply, Path, Reply,
     credits::{Acquired, Refusal, Wait, clamp_weight},
     event::DeadLetterReason,
-    host::{Lane, Parcel},
+    queue::{Parcel, Queue},
     record::{Entry, Record},
+    reply::drop_undelivered,
 };
 
 /// Where the messages of one actor go in. Outlives restarts; closed when the actor is gone for good.
 pub(crate) struct Door<M: Message> {
     record: Record,
-    lane: Lane<M>,
+    queue: Queue<M>,
     /// the door of the same path that was found after this one had closed
     successor: Mutex<Weak<Door<M>>>,
 }
 
 impl<M: Message> Door<M> {
-    pub(crate) fn new(record: Record, lane: Lane<M>) -> Door<M> {
-        Door { record, lane, successor: Mutex::new(Weak::new()) }
+    pub(crate) fn new(record: Record) -> Door<M> {
+        Door { record, queue: Queue::new(), successor: Mutex::new(Weak::new()) }
     }
 
     #[inline]
@@ -37,7 +38,23 @@ impl<M: Message> Door<M> {
         if acquired.was_empty {
             self.record.oldest_ms.store(at_ms, Relaxed);
         }
-        self.lane.post(Parcel { message, weight, at_ms });
+        let is_local = || self.record.system.is_on(self.record.arbiter);
+        if let Err(parcel) = self.queue.push(Parcel { message, weight, at_ms }, is_local) {
+            self.bury(parcel);
+        }
+    }
+
+    pub(crate) fn queue(&self) -> &Queue<M> {
+        &self.queue
+    }
+
+    /// For a message that got its credits just before the door closed, and came after the last look of the cell.
+    #[cold]
+    pub(crate) fn bury(&self, parcel: Parcel<M>) {
+        let Parcel { message, weight, .. } = parcel;
+        self.record.system.note_dead_letter(&self.record, message.name(), DeadLetterReason::Stopped);
+        drop_undelivered(message, NoReply::Gone);
+        self.record.credits.release(1, u64::from(weight));
     }
 
     /// Delivers the actor's own message beyond its limits; gives it back when the actor is gone.
@@ -118,6 +135,7 @@ impl<M: Message> ActorRef<M> {
     }
 
     /// Puts `message` into the mailbox; never blocks. Messages of one sender arrive in order.
+    #[inline]
     pub fn tell(&self, message: M) -> Result<(), SendError<M>> {
         let weight = clamp_weight(message.weight());
         match self.door.record.credits.acquire(weight) {
@@ -195,18 +213,12 @@ impl<M: Message> ActorRef<M> {
     /// Sends the message that `make` builds around a reply, and waits for the answer for at most `deadline`.
     ///
     /// The deadline runs from the first poll and may fire a few milliseconds late. After [`AskError::Timeout`] the message may still be handled.
+    #[inline]
     pub fn ask<R: Send + 'static>(&self, deadline: Duration, make: impl FnOnce(Reply<R>) -> M) -> AskFuture<R> {
         let (reply, answer) = Reply::channel();
         match self.tell(make(reply)) {
             Ok(()) => AskFuture::waiting(self.path().clone(), answer, deadline),
-            Err(error) => {
-                let path = self.path().clone();
-                let error = match error {
-                    SendError::Full { .. } => AskError::Full { path: path.clone() },
-                    SendError::Gone { .. } => AskError::Gone { path: path.clone() },
-                };
-                AskFuture::refused(path, error)
-            }
+            Err(error) => AskFuture::refused(self.path().clone(), error.is_full()),
         }
     }
 

@@ -94,6 +94,7 @@ enum Sink<R> {
 
 impl<R: Send + 'static> Reply<R> {
     /// A reply and the future of its answer, for use without [`crate::ActorRef::ask`].
+    #[inline]
     pub fn channel() -> (Reply<R>, ReplyFuture<R>) {
         let (sender, receiver) = oneshot::channel();
         (Reply(Some(Sink::Channel(sender))), ReplyFuture { receiver })
@@ -105,6 +106,7 @@ impl<R: Send + 'static> Reply<R> {
     }
 
     /// Answers. If nobody waits any more the answer is dropped.
+    #[inline]
     pub fn send(mut self, answer: R) {
         match self.0.take() {
             Some(Sink::Channel(sender)) => drop(sender.send(Ok(answer))),
@@ -120,6 +122,7 @@ impl<R: Send + 'static> Reply<R> {
 }
 
 impl<R: Send + 'static> Drop for Reply<R> {
+    #[inline]
     fn drop(&mut self) {
         match self.0.take() {
             Some(Sink::Channel(sender)) => {
@@ -156,23 +159,43 @@ impl<R> Future for ReplyFuture<R> {
 }
 
 /// Future of an answer to [`crate::ActorRef::ask`].
+///
+/// It is moved about for every ask, so it is kept small and flat.
 pub struct AskFuture<R> {
     path: Path,
-    state: AskState<R>,
+    reply: Pending<R>,
+    deadline: Deadline,
 }
 
-enum AskState<R> {
-    Waiting { reply: ReplyFuture<R>, deadline: Deadline },
-    Refused(Option<AskError>),
+enum Pending<R> {
+    Waiting(ReplyFuture<R>),
+    /// the mailbox was full
+    Full,
+    Gone,
 }
 
 impl<R: Send + 'static> AskFuture<R> {
+    #[inline]
     pub(crate) fn waiting(path: Path, reply: ReplyFuture<R>, after: Duration) -> AskFuture<R> {
-        AskFuture { path, state: AskState::Waiting { reply, deadline: Deadline::new(after) } }
+        AskFuture { path, reply: Pending::Waiting(reply), deadline: Deadline::new(after) }
     }
 
-    pub(crate) fn refused(path: Path, error: AskError) -> AskFuture<R> {
-        AskFuture { path, state: AskState::Refused(Some(error)) }
+    #[cold]
+    pub(crate) fn refused(path: Path, is_full: bool) -> AskFuture<R> {
+        let reply = if is_full { Pending::Full } else { Pending::Gone };
+        AskFuture { path, reply, deadline: Deadline::new(Duration::MAX) }
+    }
+}
+
+impl<R> AskFuture<R> {
+    #[cold]
+    fn unanswered(&self, why: NoReply) -> AskError {
+        let path = self.path.clone();
+        match why {
+            NoReply::Unanswered => AskError::Unanswered { path },
+            NoReply::Gone => AskError::Gone { path },
+            NoReply::Poison => AskError::Poison { path },
+        }
     }
 }
 
@@ -181,26 +204,20 @@ impl<R> Future for AskFuture<R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let (reply, deadline) = match &mut this.state {
-            AskState::Waiting { reply, deadline } => (reply, deadline),
-            AskState::Refused(error) => {
-                let error = error.take().unwrap_or(AskError::Unanswered { path: this.path.clone() });
-                return Poll::Ready(Err(error));
-            }
+        let reply = match &mut this.reply {
+            Pending::Waiting(reply) => reply,
+            Pending::Full => return Poll::Ready(Err(AskError::Full { path: this.path.clone() })),
+            Pending::Gone => return Poll::Ready(Err(AskError::Gone { path: this.path.clone() })),
         };
-        if let Poll::Ready(received) = Pin::new(reply).poll(cx) {
-            let path = &this.path;
-            return Poll::Ready(received.map_err(|why| match why {
-                NoReply::Unanswered => AskError::Unanswered { path: path.clone() },
-                NoReply::Gone => AskError::Gone { path: path.clone() },
-                NoReply::Poison => AskError::Poison { path: path.clone() },
-            }));
+        match Pin::new(reply).poll(cx) {
+            Poll::Ready(Ok(answer)) => Poll::Ready(Ok(answer)),
+            Poll::Ready(Err(why)) => Poll::Ready(Err(this.unanswered(why))),
+            Poll::Pending if this.deadline.poll(cx).is_ready() => {
+                let after = this.deadline.after();
+                Poll::Ready(Err(AskError::Timeout { path: this.path.clone(), after }))
+            }
+            Poll::Pending => Poll::Pending,
         }
-        if deadline.poll(cx).is_ready() {
-            let after = deadline.after();
-            return Poll::Ready(Err(AskError::Timeout { path: this.path.clone(), after }));
-        }
-        Poll::Pending
     }
 }
 

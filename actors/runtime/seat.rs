@@ -7,11 +7,12 @@ use std::{
 };
 
 use crate::{
-    Actor, Context, Message,
+    Actor, Context, Limits, Message,
     arbiter::Pulse,
     event::{DeadLetterReason, Event},
-    host::Parcel,
+    inbox::Inbox,
     poison::Poison,
+    queue::Parcel,
     record::Entry,
     reply::{NoReply, drop_undelivered},
 };
@@ -34,6 +35,8 @@ pub(crate) struct Seat<A: Actor> {
     /// messages are not handled any more but buried as dead letters
     pub(crate) burying: bool,
     pub(crate) in_hand: InHand,
+    inbox: Inbox<A::Message>,
+    owed: Owed,
     pulse: Arc<Pulse>,
     last_name: &'static str,
 }
@@ -51,11 +54,45 @@ pub(crate) struct InHand {
     pub(crate) trusted: bool,
 }
 
+/// Credits of handled messages that are not given back yet: senders on other threads fight for that word, so it is touched once for many messages.
+#[derive(Default)]
+struct Owed {
+    messages: u32,
+    bytes: u64,
+    /// both are given back at the end of a turn, or when there are this many messages
+    most_messages: u32,
+    most_bytes: u64,
+}
+
+impl Owed {
+    /// At most a 64th of the mailbox is held back, so that a small one does not look full for a turn.
+    fn of(limits: Limits) -> Owed {
+        Owed {
+            messages: 0,
+            bytes: 0,
+            most_messages: (limits.messages / 64).clamp(1, BUDGET as usize) as u32,
+            most_bytes: (limits.bytes / 64) as u64,
+        }
+    }
+
+    #[inline]
+    fn add(&mut self, weight: u32) {
+        self.messages += 1;
+        self.bytes += u64::from(weight);
+    }
+
+    #[inline]
+    fn is_due(&self) -> bool {
+        self.messages >= self.most_messages || self.bytes > self.most_bytes
+    }
+}
+
 // Nothing in it is pinned; the value is boxed.
 impl<A: Actor> Unpin for Seat<A> {}
 
 impl<A: Actor> Seat<A> {
-    pub(crate) fn new(ctx: Context<A>, poison: Poison, pulse: Arc<Pulse>) -> Seat<A> {
+    pub(crate) fn new(ctx: Context<A>, inbox: Inbox<A::Message>, poison: Poison, pulse: Arc<Pulse>) -> Seat<A> {
+        let owed = Owed::of(ctx.door().record().credits.limits());
         Seat {
             value: None,
             ctx,
@@ -64,6 +101,8 @@ impl<A: Actor> Seat<A> {
             inject_panic: false,
             burying: false,
             in_hand: InHand::default(),
+            inbox,
+            owed,
             pulse,
             last_name: "",
         }
@@ -88,21 +127,54 @@ impl<A: Actor> Seat<A> {
         }
     }
 
-    /// Handles a message out of the mailbox and gives its credits back.
+    /// Handles queued messages until it must pause or has seen all that were there.
+    ///
+    /// What comes after the queue was emptied wakes the cell anew: so one look per turn is enough.
     #[inline]
-    pub(crate) fn deliver(&mut self, parcel: Parcel<A::Message>) {
+    pub(crate) fn handle_queued(&mut self) {
+        let mut emptied = false;
+        while !self.must_pause() {
+            match self.inbox.next() {
+                Some(parcel) => self.deliver(parcel),
+                None if emptied => break,
+                None => emptied = self.inbox.refill(),
+            }
+        }
+        self.give_back();
+    }
+
+    /// Handles a message out of the mailbox and notes that its credits are to be given back.
+    #[inline]
+    fn deliver(&mut self, parcel: Parcel<A::Message>) {
         let Parcel { message, weight, at_ms } = parcel;
         if self.burying {
             self.budget -= 1;
             self.refuse(message, DeadLetterReason::Stopped, NoReply::Gone);
-            self.ctx.door().record().credits.release(weight);
+            self.settle(weight);
             return;
         }
         self.ctx.door().record().oldest_ms.store(at_ms, Relaxed);
         self.in_hand.weight = Some(weight);
         self.run(message);
         self.in_hand.weight = None;
-        self.ctx.door().record().credits.release(weight);
+        self.settle(weight);
+    }
+
+    #[inline]
+    fn settle(&mut self, weight: u32) {
+        self.owed.add(weight);
+        if self.owed.is_due() {
+            self.give_back();
+        }
+    }
+
+    #[inline]
+    fn give_back(&mut self) {
+        if self.owed.messages > 0 {
+            self.ctx.door().record().credits.release(self.owed.messages, self.owed.bytes);
+            self.owed.messages = 0;
+            self.owed.bytes = 0;
+        }
     }
 
     #[inline]
@@ -158,17 +230,20 @@ impl<A: Actor> Seat<A> {
     /// Gives back the credits of a message whose handling ended with its incarnation.
     pub(crate) fn settle_cut_off(&mut self) {
         if let Some(weight) = std::mem::take(&mut self.in_hand).weight {
-            self.ctx.door().record().credits.release(weight);
+            self.owed.add(weight);
         }
+        // A panic has skipped the end of the turn.
+        self.give_back();
     }
 
     /// Settles what was in hand after a failure: credits back, the message suspected. Names what failed, if it was a message.
     pub(crate) fn settle_failure(&mut self) -> Option<&'static str> {
         let in_hand = std::mem::take(&mut self.in_hand);
-        let record = self.ctx.door().record();
         if let Some(weight) = in_hand.weight {
-            record.credits.release(weight);
+            self.owed.add(weight);
         }
+        self.give_back();
+        let record = self.ctx.door().record();
         let (name, fingerprint) = in_hand.message?;
         if !in_hand.injected && !in_hand.trusted {
             let now_ms = record.system.clock().coarse_ms();

@@ -8,7 +8,7 @@ use crate::{
     Actor, Failure, Limits, Path, System, Tick,
     backoff::{Backoff, Intensity},
     cell::{Cell, Seed},
-    host::mailbox,
+    inbox::Inbox,
     machine::{ChildKey, Exit, Policy},
     poison::PoisonLimits,
     record::{Entry, NewRecord, Record},
@@ -247,7 +247,6 @@ struct Worker<A: Actor> {
 
 impl<A: Actor> Blueprint for Worker<A> {
     fn spawn(&self, birth: Birth<'_>) -> Arc<dyn Entry> {
-        let (lane, inbox) = mailbox::<A>();
         let system = birth.system;
         let record = Record::new(NewRecord {
             path: birth.path,
@@ -257,13 +256,13 @@ impl<A: Actor> Blueprint for Worker<A> {
             limits: birth.limits,
             system: system.clone(),
         });
-        let door = Arc::new(Door::new(record, lane));
+        let door = Arc::new(Door::new(record));
         let entry: Arc<dyn Entry> = door.clone();
         let predecessor = system.register(entry.clone());
         let lost = birth.parent.clone();
         let seed = Seed {
+            inbox: Inbox::new(door.clone()),
             door,
-            inbox,
             factory: self.factory.clone(),
             parent: birth.parent,
             key: birth.key,

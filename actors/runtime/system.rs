@@ -458,6 +458,12 @@ impl System {
         self.0.arbiters.place(placement, from)
     }
 
+    /// Whether the caller is on this arbiter.
+    #[inline]
+    pub(crate) fn is_on(&self, arbiter: usize) -> bool {
+        self.0.arbiters.is_on(arbiter)
+    }
+
     pub(crate) fn pulse(&self, arbiter: usize) -> Arc<Pulse> {
         self.0.arbiters.pulse(arbiter)
     }
