@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::Stopwatch;
+
 enum Count {
     Add,
     Get(oneshot::Sender<u64>),
@@ -33,7 +35,7 @@ pub fn counting(n: u64) -> Duration {
     crate::on_one_thread(async move {
         let counter = counter();
         get(&counter).await;
-        let start = Instant::now();
+        let start = Stopwatch::start(false);
         for _ in 0..n {
             assert!(counter.send(Count::Add).is_ok());
         }
@@ -46,7 +48,7 @@ pub fn ask(n: u64) -> Duration {
     crate::on_one_thread(async move {
         let counter = counter();
         get(&counter).await;
-        let start = Instant::now();
+        let start = Stopwatch::start(false);
         for _ in 0..n {
             get(&counter).await;
         }
@@ -58,7 +60,7 @@ pub fn ping_pong(n: u64) -> Duration {
     crate::on_one_thread(async move {
         let (to_a, mut at_a) = mpsc::unbounded_channel::<u64>();
         let (to_b, mut at_b) = mpsc::unbounded_channel::<u64>();
-        let start = Instant::now();
+        let start = Stopwatch::start(false);
         tokio::spawn(async move {
             while let Some(left) = at_b.recv().await {
                 if to_a.send(left).is_err() {

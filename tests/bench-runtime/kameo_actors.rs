@@ -9,6 +9,8 @@ use kameo::{
     message::{Context, Message},
 };
 
+use crate::Stopwatch;
+
 #[derive(Actor, Default)]
 struct Counter(u64);
 
@@ -37,7 +39,7 @@ pub fn counting(n: u64) -> Duration {
     crate::on_one_thread(async move {
         let counter = counter();
         counter.ask(Get).await.expect("answers");
-        let start = Instant::now();
+        let start = Stopwatch::start(false);
         for _ in 0..n {
             counter.tell(Add).await.expect("lives");
         }
@@ -50,7 +52,7 @@ pub fn ask(n: u64) -> Duration {
     crate::on_one_thread(async move {
         let counter = counter();
         counter.ask(Get).await.expect("answers");
-        let start = Instant::now();
+        let start = Stopwatch::start(false);
         for _ in 0..n {
             counter.ask(Get).await.expect("answers");
         }
@@ -84,7 +86,7 @@ pub fn ping_pong(n: u64) -> Duration {
     crate::on_one_thread(async move {
         let (done, mut ended) = tokio::sync::mpsc::unbounded_channel();
         let (a, b) = (Player::spawn(Player), Player::spawn(Player));
-        let start = Instant::now();
+        let start = Stopwatch::start(false);
         a.tell(Ball { left: n, from: b, done }).await.expect("lives");
         ended.recv().await.expect("ends");
         start.elapsed()

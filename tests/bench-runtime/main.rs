@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -- [--quick] [SCENARIO]`: prints the least of many short rounds, in brackets its ratio to this repository's runtime (above 1: the
 //! other is slower), and the median. The rounds alternate between the libraries, so that a noisy neighbour hits all of them; what a neighbour adds
-//! is never negative, so on a shared machine the least says most about the code, and the distance to the median about the neighbours.
+//! is never negative, so on a shared machine the least says most about the code, and the distance to the median about the neighbours. Scenarios on one
+//! thread are timed by that thread's processor time, the others by the clock on the wall.
 
 mod channels;
 mod kameo_actors;
@@ -10,7 +11,10 @@ mod ours;
 mod plain_actix;
 mod ractor_actors;
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 /// Runs a driver as a task of a current-thread runtime, beside the actors it drives.
 fn on_one_thread<T: Send + 'static>(body: impl Future<Output = T> + Send + 'static) -> T {
@@ -19,6 +23,32 @@ fn on_one_thread<T: Send + 'static>(body: impl Future<Output = T> + Send + 'stat
         .build()
         .expect("a runtime")
         .block_on(async { tokio::spawn(body).await.expect("no panic") })
+}
+
+/// Time that a scenario took: of the processor where all of it happens on the calling thread, which the neighbours on a shared machine cannot lengthen by
+/// running in between; else of the clock on the wall.
+enum Stopwatch {
+    Processor(Duration),
+    Wall(Instant),
+}
+
+impl Stopwatch {
+    fn start(cross: bool) -> Stopwatch {
+        if cross { Stopwatch::Wall(Instant::now()) } else { Stopwatch::Processor(processor_time()) }
+    }
+
+    fn elapsed(&self) -> Duration {
+        match self {
+            Stopwatch::Processor(start) => processor_time() - *start,
+            Stopwatch::Wall(start) => start.elapsed(),
+        }
+    }
+}
+
+/// What this thread has had of the processor.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
 /// Resident memory of this process.
@@ -74,8 +104,10 @@ fn main() {
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let quick = arguments.iter().any(|argument| argument == "--quick");
-    let table =
-        Table { rounds: if quick { 9 } else { 15 }, only: arguments.into_iter().find(|argument| argument != "--quick") };
+    let table = Table {
+        rounds: if quick { 9 } else { 15 },
+        only: arguments.into_iter().find(|argument| argument != "--quick"),
+    };
     let n: u64 = if quick { 300_000 } else { 1_000_000 };
     let few = n / 10;
     let actors: u64 = if quick { 20_000 } else { 100_000 };

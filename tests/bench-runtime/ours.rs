@@ -11,6 +11,8 @@ use callboard_runtime::{
     Restart, SupervisorRef, SupervisorSpec, System,
 };
 
+use crate::Stopwatch;
+
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn system(data_arbiters: usize) -> System {
@@ -100,7 +102,7 @@ pub fn counting(n: u64, cross: bool) -> Duration {
     let system = system(2);
     let time = on_arbiter(&system, usize::from(cross), move |system| async move {
         let counter = counter(&system, "counter", 0).await;
-        let start = Instant::now();
+        let start = Stopwatch::start(cross);
         for _ in 0..n {
             counter.tell(Count::Add).expect("within the limits");
         }
@@ -116,7 +118,7 @@ pub fn ask(n: u64, cross: bool) -> Duration {
     let system = system(2);
     let time = on_arbiter(&system, usize::from(cross), move |system| async move {
         let counter = counter(&system, "counter", 0).await;
-        let start = Instant::now();
+        let start = Stopwatch::start(cross);
         for _ in 0..n {
             counter.ask(DEADLINE, Count::Get).await.expect("answers");
         }
@@ -163,7 +165,7 @@ pub fn ping_pong(n: u64, cross: bool) -> Duration {
             let child = root.start_child(spec).await.expect("starts");
             players.push(child.reference::<Ball>().expect("takes balls"));
         }
-        let start = Instant::now();
+        let start = Stopwatch::start(cross);
         players[0]
             .ask(DEADLINE, |reply| Ball { left: n, from: players[1].clone(), done: Some(reply) })
             .await
@@ -184,7 +186,7 @@ pub fn restart(n: u64, cross: bool) -> Duration {
         let pool = root.start_child(pool).await.expect("starts");
         let pool = system.supervisor(pool.path()).expect("is there");
         let counter = counter_in(&pool, "counter", 0).await;
-        let start = Instant::now();
+        let start = Stopwatch::start(cross);
         for _ in 0..n {
             counter.tell(Count::Panic).expect("within the limits");
             counter.tell(Count::Add).expect("within the limits");

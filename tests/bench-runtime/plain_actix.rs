@@ -7,6 +7,8 @@ use std::{
 
 use actix::prelude::*;
 
+use crate::Stopwatch;
+
 fn run<T: 'static>(body: impl Future<Output = T> + 'static) -> T {
     // As a task of the arbiter, like the other drivers, not as its root future.
     System::new().block_on(async move { actix::spawn(body).await.expect("no panic") })
@@ -67,7 +69,7 @@ pub fn counting(n: u64, cross: bool) -> Duration {
     run(async move {
         let (counter, _arbiter) = place(cross);
         counter.send(Get).await.expect("answers");
-        let start = Instant::now();
+        let start = Stopwatch::start(cross);
         for _ in 0..n {
             counter.do_send(Add);
         }
@@ -80,7 +82,7 @@ pub fn ask(n: u64, cross: bool) -> Duration {
     run(async move {
         let (counter, _arbiter) = place(cross);
         counter.send(Get).await.expect("answers");
-        let start = Instant::now();
+        let start = Stopwatch::start(cross);
         for _ in 0..n {
             counter.send(Get).await.expect("answers");
         }
@@ -92,7 +94,7 @@ pub fn ask(n: u64, cross: bool) -> Duration {
 pub fn ask_with_timeout(n: u64) -> Duration {
     run(async move {
         let counter = Counter::default().start();
-        let start = Instant::now();
+        let start = Stopwatch::start(false);
         for _ in 0..n {
             let answer = counter.send(Get).timeout(Duration::from_secs(60));
             answer.await.expect("answers");
@@ -135,8 +137,9 @@ pub fn ping_pong(n: u64, cross: bool) -> Duration {
             Some(arbiter) => Player::start_in_arbiter(&arbiter.handle(), |_| Player),
             None => Player.start(),
         };
-        let start = Instant::now();
-        a.do_send(Ball { left: n, from: b, done });
+        let start = Stopwatch::start(cross);
+        // Kept until the end: actix stops an actor whose last address has gone with the message to it.
+        a.do_send(Ball { left: n, from: b.clone(), done });
         ended.recv().await.expect("ends");
         start.elapsed()
     })

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, rpc::CallResult};
 
+use crate::Stopwatch;
+
 struct Counter;
 
 enum Count {
@@ -39,7 +41,7 @@ async fn get(counter: &ActorRef<Count>) -> u64 {
 pub fn counting(n: u64) -> Duration {
     crate::on_one_thread(async move {
         let (counter, _) = Actor::spawn(None, Counter, ()).await.expect("starts");
-        let start = Instant::now();
+        let start = Stopwatch::start(false);
         for _ in 0..n {
             counter.cast(Count::Add).expect("lives");
         }
@@ -51,7 +53,7 @@ pub fn counting(n: u64) -> Duration {
 pub fn ask(n: u64) -> Duration {
     crate::on_one_thread(async move {
         let (counter, _) = Actor::spawn(None, Counter, ()).await.expect("starts");
-        let start = Instant::now();
+        let start = Stopwatch::start(false);
         for _ in 0..n {
             get(&counter).await;
         }
@@ -93,7 +95,7 @@ pub fn ping_pong(n: u64) -> Duration {
         let (done, mut ended) = tokio::sync::mpsc::unbounded_channel();
         let (a, _) = Actor::spawn(None, Player, ()).await.expect("starts");
         let (b, _) = Actor::spawn(None, Player, ()).await.expect("starts");
-        let start = Instant::now();
+        let start = Stopwatch::start(false);
         let ball = Ball { left: n, from: b, done };
         assert!(a.cast(ball).is_ok());
         ended.recv().await.expect("ends");
