@@ -10,7 +10,7 @@ use callboard_test_client::{
 };
 use callboard_wire::messages::{DeleteTopicsRequest, Request, Response};
 
-use crate::nemesis::Dice;
+use crate::dice::Dice;
 use crate::producer::{PAUSE, Seen, bear, now};
 
 const PATIENCE: Duration = Duration::from_secs(60);

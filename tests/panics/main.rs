@@ -5,7 +5,9 @@
 
 mod churn;
 mod consumer;
+mod dice;
 mod hits;
+mod members;
 mod nemesis;
 mod producer;
 #[path = "../scenario/rig.rs"]
@@ -21,13 +23,20 @@ use callboard::runtime::{ActorState, Path, System};
 use callboard_test_client::Client;
 
 use consumer::{Until, consume};
+use dice::Dice;
 use hits::Hits;
-use nemesis::Dice;
+use members::{Reading, attend};
 use producer::{Ledger, Seen, bear, produce};
 use rig::{Rig, eventually};
 
 /// Topics under load and their partitions.
 const TOPICS: [(&str, i32); 3] = [("orders", 4), ("events", 3), ("audit", 1)];
+/// Groups that read the first of them, and their members.
+const GROUPS: [(&str, usize); 3] = [("billing", 3), ("fraud", 2), ("audit", 4)];
+/// Few, so that each keeps a group as likely as not.
+const OFFSETS_PARTITIONS: u32 = 4;
+/// How long groups may take to read what is left once nothing fails any more.
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
 /// Hits of each kind when nothing else is said.
 const SHORT: u64 = 20;
 
@@ -48,6 +57,7 @@ struct Load {
     stop_reading: Arc<AtomicBool>,
     producers: Vec<JoinHandle<Result<Ledger, String>>>,
     others: Vec<JoinHandle<Result<(), String>>>,
+    readings: Vec<Arc<Reading>>,
 }
 
 impl Load {
@@ -59,7 +69,17 @@ impl Load {
             stop_reading: Arc::default(),
             producers: Vec::new(),
             others: Vec::new(),
+            readings: Vec::new(),
         };
+        for (group, members) in GROUPS {
+            let reading = Arc::new(Reading::new(group.to_owned(), TOPICS[0].0, TOPICS[0].1));
+            load.readings.push(Arc::clone(&reading));
+            for _ in 0..members {
+                let (seen, stop, reading) = (load.seen.clone(), load.stop_reading.clone(), Arc::clone(&reading));
+                let dice = Dice(dice.below(usize::MAX) as u64);
+                load.others.push(std::thread::spawn(move || attend(kafka, &reading, &seen, &stop, dice)));
+            }
+        }
         for (topic, partitions) in TOPICS {
             let (seen, stop, dice) =
                 (load.seen.clone(), load.stop_writing.clone(), Dice(dice.below(usize::MAX) as u64));
@@ -104,6 +124,17 @@ impl Load {
                 Err(fault) => faults.push(fault),
             }
         }
+        if faults.is_empty() {
+            let is_over = || self.others.iter().any(JoinHandle::is_finished);
+            for reading in &self.readings {
+                let wanted = &ledgers[0];
+                let has_all = || reading.missing().iter().zip(wanted).all(|(missing, wanted)| missing >= wanted);
+                if !eventually(CAUGHT_UP_WITHIN, || has_all() || is_over()) {
+                    let (group, missing) = (&reading.group, reading.missing());
+                    faults.push(format!("{group} was given all before {missing:?} only, {wanted:?} was acknowledged"));
+                }
+            }
+        }
         self.stop_reading.store(true, Ordering::Relaxed);
         for thread in self.others {
             faults.extend(thread.join().expect("a client does not panic").err());
@@ -117,14 +148,19 @@ fn panics_in_every_kind_of_actor_cost_nothing_but_a_retry() {
     let times = setting("CALLBOARD_PANICS", SHORT);
     let seed = setting("CALLBOARD_SEED", std::process::id().into());
     let mut dice = Dice(seed);
-    let mut rig = Rig::start();
+    let mut rig = Rig::with(|settings| {
+        settings.groups.offsets_topic_num_partitions = OFFSETS_PARTITIONS;
+        settings.groups.initial_rebalance_delay = Duration::from_millis(50);
+    });
     let kafka = rig.kafka();
     let mut client = Some(Client::connect(kafka, producer::CALL).expect("a connection"));
+    let found = client.as_mut().expect("connected").find_coordinator("any").expect("an answer");
+    found.expect("the topic of groups is made");
     for (topic, partitions) in TOPICS {
         client.as_mut().expect("connected").create_topic(topic, partitions, &[]).expect("a topic");
     }
     let whole = tree(rig.node().system());
-    assert_eq!(whole.len(), 14 + 8, "the test knows the tree: {whole:?}");
+    assert_eq!(whole.len(), 14 + 8 + 2 * OFFSETS_PARTITIONS as usize, "the test knows the tree: {whole:?}");
 
     let (hits, listener) = Hits::listen(rig.node().system());
     let load = Load::start(&rig, &mut dice);
@@ -133,7 +169,7 @@ fn panics_in_every_kind_of_actor_cost_nothing_but_a_retry() {
     let paths: Vec<Path> = whole.keys().map(|path| Path::root(path)).collect();
     let tally = nemesis::rage(rig.node().system(), &paths, &hits, times, deadline, &mut dice, || load.has_failed());
     let raged = began.elapsed();
-    let seen = load.seen.clone();
+    let (seen, readings) = (load.seen.clone(), load.readings.clone());
     let (ledgers, mut faults) = load.end();
     faults.extend(tally.faults);
     hits.end();
@@ -156,6 +192,10 @@ fn panics_in_every_kind_of_actor_cost_nothing_but_a_retry() {
         n(&seen.admin),
         n(&seen.admin_away),
     );
+    for reading in &readings {
+        let (generations, commits, leaves) = (n(&reading.generations), n(&reading.commits), n(&reading.leaves));
+        println!("{}: {generations} places in generations, {commits} commits, {leaves} leaves", reading.group);
+    }
     for other in hits.others() {
         println!("{other}");
     }
@@ -165,16 +205,16 @@ fn panics_in_every_kind_of_actor_cost_nothing_but_a_retry() {
     let back = eventually(rig::PATIENCE, || tree(rig.node().system()) == whole);
     assert!(back, "the tree is whole again: {:#?}", tree(rig.node().system()));
     assert!(whole.values().all(|state| *state == ActorState::Running), "{whole:?}");
-    serves(&rig, &ledgers, &seen);
+    serves(&rig, &ledgers, &readings, &seen);
 
     // What was acknowledged is on disk, not only in some actor's memory.
     rig.restart();
-    serves(&rig, &ledgers, &seen);
+    serves(&rig, &ledgers, &readings, &seen);
     rig.stop();
 }
 
 /// Whether the node does all that it did before, and holds every acknowledged record once and in order.
-fn serves(rig: &Rig, ledgers: &[Ledger], seen: &Seen) {
+fn serves(rig: &Rig, ledgers: &[Ledger], readings: &[Arc<Reading>], seen: &Seen) {
     for path in ["/metrics", "/api/v1/actors", "/livez", "/readyz"] {
         let (status, body) = rig.get(path).expect("the admin port answers");
         assert_eq!(status, 200, "{path}: {body}");
@@ -185,6 +225,10 @@ fn serves(rig: &Rig, ledgers: &[Ledger], seen: &Seen) {
         assert_eq!(&read, ledger, "{topic} holds what was acknowledged and nothing more");
     }
     let mut client = None;
+    for reading in readings {
+        let all: Vec<i32> = (0..TOPICS[0].1).collect();
+        reading.look(&mut client, kafka, seen, &all).expect("no committed offset has gone back");
+    }
     churn::story(&mut client, kafka, "afterwards", 5, 0, seen).expect("topics are created, filled, read, deleted");
     bear(&mut client, kafka, seen, rig::PATIENCE, |client| client.metadata(None)).expect("metadata");
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use callboard::runtime::{ActorState, Path, System};
 
+use crate::dice::Dice;
 use crate::hits::Hits;
 
 /// How long a hit may take to land before it is tried again.
@@ -30,6 +31,7 @@ struct Kind {
 
 const KINDS: &[Kind] = &[
     Kind { name: "partition leader", path: "node/broker/partitions/*", means: Means::Panic },
+    Kind { name: "group coordinator", path: "node/broker/coordinators/*", means: Means::Panic },
     Kind { name: "connection", path: "node/gateway/connections/*", means: Means::Panic },
     Kind { name: "broker's applier", path: "node/broker/applier", means: Means::Panic },
     Kind { name: "controller", path: "node/controller/active", means: Means::Panic },
@@ -37,6 +39,7 @@ const KINDS: &[Kind] = &[
     Kind { name: "listener", path: "node/gateway/listener", means: Means::Kill },
     Kind { name: "admin server", path: "node/admin/server", means: Means::Kill },
     Kind { name: "pool of leaders", path: "node/broker/partitions", means: Means::PanicOverChild("*") },
+    Kind { name: "pool of coordinators", path: "node/broker/coordinators", means: Means::PanicOverChild("*") },
     Kind { name: "pool of connections", path: "node/gateway/connections", means: Means::PanicOverChild("*") },
     Kind { name: "supervisor of the broker", path: "node/broker", means: Means::PanicOverChild("applier") },
     Kind { name: "supervisor of the gateway", path: "node/gateway", means: Means::PanicOverChild("listener") },
@@ -51,20 +54,6 @@ pub(crate) struct Tally {
     pub(crate) hits: Vec<(&'static str, u64)>,
     /// What went wrong.
     pub(crate) faults: Vec<String>,
-}
-
-/// A small generator of numbers that a seed repeats (SplitMix64).
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    /// A number below `bound`.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % bound.max(1) as u64) as usize
-    }
 }
 
 /// Hits every kind `times` times, in random order; `whole` is the tree that must come back each time. Gives up when

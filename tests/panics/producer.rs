@@ -12,7 +12,7 @@ use callboard_test_client::{
     Acks, Client, ClientError, Idempotence, NewRecord, PartitionBatch, ProducerIdentity, encode_batch,
 };
 
-use crate::nemesis::Dice;
+use crate::dice::Dice;
 
 /// How long one call may take. Longer than any restart, so that a lost answer shows as a fault and not as a retry.
 pub(crate) const CALL: Duration = Duration::from_secs(20);
