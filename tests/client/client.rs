@@ -88,12 +88,18 @@ impl OffsetAt<'_> {
 #[derive(Debug)]
 pub struct Client {
     connection: Connection,
+    name: &'static str,
 }
 
 impl Client {
     /// Connects; `deadline` holds for this and for every later call.
     pub fn connect(address: SocketAddr, deadline: Duration) -> Result<Self, ClientError> {
-        Ok(Self { connection: Connection::open(address, deadline)? })
+        Ok(Self { connection: Connection::open(address, deadline)?, name: CLIENT_ID })
+    }
+
+    /// Says this name with every request from now on, but those of consumer groups.
+    pub fn called(self, name: &'static str) -> Self {
+        Self { name, ..self }
     }
 
     /// The connection below, for what the calls here do not say.
@@ -114,7 +120,7 @@ impl Client {
     /// Any request of the control plane in any version, and its answer, error codes unjudged.
     pub fn call(&mut self, version: i16, request: &Request) -> Result<Response, ClientError> {
         let key = request.key();
-        let frame = client::encode_request(self.connection.next_correlation_id(), Some(CLIENT_ID), version, request)?;
+        let frame = client::encode_request(self.connection.next_correlation_id(), Some(self.name), version, request)?;
         self.connection.send(key, version, &frame, true)?;
         let (version, body) = self.connection.receive(key)?;
         Ok(client::decode_response(key, version, body)?)
@@ -214,7 +220,7 @@ impl Client {
             }
         }
         let version = newest(key);
-        let frame = client::encode_produce(self.connection.next_correlation_id(), Some(CLIENT_ID), version, &request)?;
+        let frame = client::encode_produce(self.connection.next_correlation_id(), Some(self.name), version, &request)?;
         self.connection.send(key, version, &frame, acks != Acks::None)
     }
 
@@ -268,7 +274,7 @@ impl Client {
             }
         }
         let version = newest(key);
-        let frame = client::encode_fetch(self.connection.next_correlation_id(), Some(CLIENT_ID), version, &request)?;
+        let frame = client::encode_fetch(self.connection.next_correlation_id(), Some(self.name), version, &request)?;
         self.connection.send(key, version, &frame, true)?;
         let usual = self.connection.deadline();
         self.connection.set_deadline(usual + limits.max_wait);

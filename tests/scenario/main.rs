@@ -4,6 +4,7 @@ mod calls;
 mod codecs;
 mod groups;
 mod hostile;
+mod internal;
 mod keeping;
 mod reading;
 mod rig;
