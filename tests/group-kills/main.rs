@@ -31,10 +31,16 @@ const SETTINGS: [&str; 3] = [
     "groups.initial_rebalance_delay=50ms",
     "storage.disk_reserve_bytes=16MiB",
 ];
+const LOG_LINES_TOLD: usize = 60;
 /// Kills when nothing else is said.
 const SHORT: u64 = 8;
-/// Load between two kills, in milliseconds.
+/// Load between two kills, in milliseconds: shorter than a rebalance that waits for members who will not come back.
 const LOAD: (usize, usize) = (50, 1500);
+/// After so many kills every group has to come to itself: a member that left and is in the log again is waited for, for
+/// the time of a rebalance.
+const RESPITE_EVERY: u64 = 4;
+/// How long that may take.
+const COMMITS_WITHIN: Duration = Duration::from_secs(30);
 /// How long groups may take to read what is left once nothing fails any more.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
 
@@ -77,17 +83,33 @@ fn groups_outlive_every_kill_of_their_node() {
     }
 
     let began = Instant::now();
-    let mut killed = 0;
-    while killed < kills && !writing.is_finished() && !members.iter().any(JoinHandle::is_finished) {
+    let (mut killed, mut longest, mut faults) = (0, Duration::ZERO, Vec::new());
+    while faults.is_empty() && killed < kills && !writing.is_finished() && !members.iter().any(JoinHandle::is_finished)
+    {
         std::thread::sleep(Duration::from_millis((LOAD.0 + dice.below(LOAD.1 - LOAD.0)) as u64));
         node.kill().expect("the node runs");
         node.spawn().expect("the node starts again");
         node.wait_ready(&[TOPIC], PARTITIONS as usize).expect("the node serves again");
         killed += 1;
+        if killed % RESPITE_EVERY == 0 {
+            let restarted = Instant::now();
+            let before: Vec<u64> = readings.iter().map(|reading| reading.commits.load(Ordering::Relaxed)).collect();
+            let stuck = || {
+                let now = readings.iter().map(|reading| reading.commits.load(Ordering::Relaxed));
+                now.zip(&before).position(|(now, before)| now <= *before)
+            };
+            while let Some(group) = stuck() {
+                if restarted.elapsed() > COMMITS_WITHIN {
+                    faults.push(format!("{} does not commit {COMMITS_WITHIN:?} after a kill", readings[group].group));
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            longest = longest.max(restarted.elapsed());
+        }
     }
     let raged = began.elapsed();
     stop_writing.store(true, Ordering::Relaxed);
-    let mut faults = Vec::new();
     let ledger = writing.join().expect("the producer does not panic").unwrap_or_else(|fault| {
         faults.push(fault);
         Vec::new()
@@ -109,7 +131,7 @@ fn groups_outlive_every_kill_of_their_node() {
     }
     let n = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     println!(
-        "{killed} kills in {raged:?}; {} records acknowledged; {} retriable errors, {} closed connections",
+        "{killed} kills in {raged:?}; all groups commit again {longest:?} after one at the latest; {} records acknowledged; {} retriable errors, {} closed connections",
         n(&seen.acknowledged),
         n(&seen.retriable),
         n(&seen.closed)
@@ -117,6 +139,11 @@ fn groups_outlive_every_kill_of_their_node() {
     for reading in &readings {
         let (generations, commits, leaves) = (n(&reading.generations), n(&reading.commits), n(&reading.leaves));
         println!("{}: {generations} places in generations, {commits} commits, {leaves} leaves", reading.group);
+    }
+    if !faults.is_empty() {
+        let log = std::fs::read_to_string(node.log_path()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        println!("the node's last words:\n{}", lines[lines.len().saturating_sub(LOG_LINES_TOLD)..].join("\n"));
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert_eq!(killed, kills);

@@ -27,6 +27,7 @@ const VALUE_LEN: usize = 120;
 
 /// What all clients together have seen, for the report.
 #[derive(Default)]
+#[allow(dead_code, reason = "one of two tests reads all of it")]
 pub(crate) struct Seen {
     pub(crate) acknowledged: AtomicU64,
     pub(crate) consumed: AtomicU64,
