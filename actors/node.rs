@@ -7,7 +7,8 @@
 //! ├─ broker                rest_for_one
 //! │  ├─ partitions/*       pool: one leader for each partition led here
 //! │  ├─ coordinators/*     pool: one for each partition of the groups' topic led here
-//! │  └─ applier            makes the leaders follow the metadata
+//! │  ├─ applier            makes the leaders follow the metadata
+//! │  └─ cleaner            compacts logs
 //! ├─ gateway               rest_for_one
 //! │  ├─ connections/*      pool: one for each client, temporary
 //! │  └─ listener           accepts clients
@@ -41,7 +42,7 @@ use crate::broker::{Broker, BrokerContext, Published};
 use crate::clock::Clock;
 use crate::controller::{ActiveController, ControllerContext, ControllerMessage};
 use crate::gateway::{Budget, GatewayConfig, Listener, Services};
-use crate::partition::{Identity, LeaderContext, Role};
+use crate::partition::{Cleaner, CleanerContext, Identity, LeaderContext, Role};
 use crate::shard::ShardContext;
 use crate::storage::{JournalKeeper, LeaderDirectory, Pool};
 
@@ -338,6 +339,16 @@ impl Parts {
             arbiters,
             published,
         });
+        let cleaner = Arc::new(CleanerContext {
+            storage: Arc::clone(&storage),
+            pool: pool.clone(),
+            clock,
+            metrics: metrics.clone(),
+            published: receiver.clone(),
+            me,
+            settings: configs.clone(),
+            uncleanable: Mutex::default(),
+        });
         let controller = Arc::new(ControllerContext {
             log: metadata,
             pool: pool.clone(),
@@ -402,6 +413,10 @@ impl Parts {
                     .child(
                         ChildSpec::worker("applier", move |_| Ok(Broker::new(Arc::clone(&broker))))
                             .limits(Limits { messages: 100_000, bytes: usize::MAX })
+                            .placement(Placement::System),
+                    )
+                    .child(
+                        ChildSpec::worker("cleaner", move |_| Ok(Cleaner::new(Arc::clone(&cleaner))))
                             .placement(Placement::System),
                     ),
             ))

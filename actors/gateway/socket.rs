@@ -110,7 +110,10 @@ async fn next_frame(
                 return Ok((frame, share));
             }
         } else if decoder.pending() == 0 {
-            wait_readable(socket, limits, unanswered, decoder).await?;
+            if first_bytes(socket, limits, unanswered, decoder).await? == 0 {
+                return Err(ReadEnd::Closed);
+            }
+            continue;
         }
         let silent = |_| ReadEnd::Stalled(INSIDE);
         if timeout(INSIDE, socket.read_buf(decoder.buffer())).await.map_err(silent)?? == 0 {
@@ -122,23 +125,35 @@ async fn next_frame(
     }
 }
 
-/// Waits for the next request. A connection that still waits for an answer is not idle, and one that stays silent for
-/// a while holds no buffer.
-async fn wait_readable(
+/// Waits for the next request and reads its first bytes; none when the client has closed. A connection that still waits
+/// for an answer is not idle, and one that stays silent for a while holds no buffer.
+async fn first_bytes(
     socket: &OwnedReadHalf,
     limits: &ReadLimits,
     unanswered: &AtomicUsize,
     decoder: &mut FrameDecoder,
-) -> Result<(), ReadEnd> {
-    if let Ok(ready) = timeout(KEEP_BUFFER.min(limits.idle), socket.readable()).await {
-        return Ok(ready?);
+) -> Result<usize, ReadEnd> {
+    if let Ok(read) = timeout(KEEP_BUFFER.min(limits.idle), read_some(socket, limits, decoder)).await {
+        return Ok(read?);
     }
     *decoder = FrameDecoder::new(limits.frame_max);
     loop {
-        match timeout(limits.idle, socket.readable()).await {
-            Ok(ready) => return Ok(ready?),
+        match timeout(limits.idle, read_some(socket, limits, decoder)).await {
+            Ok(read) => return Ok(read?),
             Err(_) if unanswered.load(Ordering::Relaxed) > 0 => {}
             Err(_) => return Err(ReadEnd::Idle(limits.idle)),
+        }
+    }
+}
+
+/// Reads what is there as soon as something is. That the socket is ready can be left over from a read that just filled
+/// its buffer, so only a read tells.
+async fn read_some(socket: &OwnedReadHalf, limits: &ReadLimits, decoder: &mut FrameDecoder) -> io::Result<usize> {
+    loop {
+        socket.readable().await?;
+        match socket.try_read_buf(decoder.buffer()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => *decoder = FrameDecoder::new(limits.frame_max),
+            read => return read,
         }
     }
 }

@@ -226,7 +226,12 @@ impl PartitionLeader {
                 Effect::Deleted { waiter: Waiter::Delete(reply), result } => reply.send(result),
                 Effect::Produced { waiter: Waiter::Internal(reply), result } => reply.send(result),
                 Effect::Settled { waiter: Waiter::Settle(reply), result } => reply.send(result),
-                Effect::Produced { .. } | Effect::Fetched { .. } | Effect::Deleted { .. } | Effect::Settled { .. } => {
+                Effect::Replaced { waiter: Waiter::Replace(reply), result } => reply.send(result),
+                Effect::Produced { .. }
+                | Effect::Fetched { .. }
+                | Effect::Deleted { .. }
+                | Effect::Replaced { .. }
+                | Effect::Settled { .. } => {
                     return Err("an answer came for a waiter of another kind".into());
                 }
                 Effect::Rebuild { reason } => rebuild = Some(reason),
@@ -425,10 +430,11 @@ impl PartitionLeader {
         if let Some(query) = query {
             let (storage, log) = (Arc::clone(&self.shared.storage), self.identity.log);
             let partition = self.name();
+            let from_key = query.from_key.clone();
             let reading = self
                 .shared
                 .pool
-                .run(move || storage.state_range(log, StateFamily::Index, &query.from_key, RETENTION_ENTRIES));
+                .run(move || storage.state_range(log, StateFamily::Index, &from_key, RETENTION_ENTRIES));
             ctx.pipe(async move {
                 let entries = match reading.await {
                     Ok(Ok(entries)) => entries,
@@ -438,7 +444,7 @@ impl PartitionLeader {
                     }
                     Err(_) => Vec::new(), // the node is stopping
                 };
-                PartitionMessage::IndexEntries(entries)
+                PartitionMessage::IndexEntries(query, entries)
             });
         }
         Ok(())
@@ -469,7 +475,12 @@ impl Actor for PartitionLeader {
                 PartitionMessage::Tick { .. }
                 | PartitionMessage::Expire
                 | PartitionMessage::Retry
-                | PartitionMessage::IndexEntries(_) => {}
+                | PartitionMessage::IndexEntries(..)
+                // Whoever compacts asks again.
+                | PartitionMessage::Dirtiness(_)
+                | PartitionMessage::Candidate(_)
+                | PartitionMessage::Replace { .. }
+                | PartitionMessage::Compacted(_) => {}
                 PartitionMessage::Packed { number, ready } => self.line.packed(number, ready),
                 // Asked for again from the image when the leader takes office.
                 PartitionMessage::Configure(_) => {}
@@ -508,11 +519,21 @@ impl Actor for PartitionLeader {
                 self.lead(ctx, |leader, _, effects| leader.configure(*config, effects))
             }
             PartitionMessage::Tick { tail_share } => self.tick(tail_share, ctx),
-            PartitionMessage::IndexEntries(entries) => {
+            PartitionMessage::IndexEntries(query, entries) => {
                 let mut applied = Ok(());
-                self.lead(ctx, |leader, now, effects| applied = leader.apply_retention(&entries, now, effects))?;
+                self.lead(ctx, |leader, now, effects| {
+                    applied = leader.apply_retention(&query, &entries, now, effects);
+                })?;
                 Ok(applied?)
             }
+            PartitionMessage::Dirtiness(reply) => self.lead(ctx, |leader, _, _| reply.send(leader.dirtiness())),
+            PartitionMessage::Candidate(reply) => {
+                self.lead(ctx, |leader, _, _| reply.send(leader.compaction_candidate()))
+            }
+            PartitionMessage::Replace { chunk, reply } => {
+                self.lead(ctx, |leader, _, effects| leader.replace_slices(*chunk, Waiter::Replace(reply), effects))
+            }
+            PartitionMessage::Compacted(round) => self.lead(ctx, |leader, _, effects| leader.compacted(round, effects)),
             PartitionMessage::Expire => {
                 self.expire_at = None;
                 self.lead(ctx, |leader, now, effects| leader.expire(now, effects))

@@ -1,9 +1,10 @@
 //! What a partition leader is told, and who waits for its answers.
 
 use callboard_model::{CheckedBatch, LeaderEpoch, LogConfig, Offset, Tick};
+use callboard_partition::compaction::{Candidate, Chunk, Compacted, Dirtiness, ReplaceError};
 use callboard_partition::{
     Acks, DeleteError, EpochError, FetchError, Fetched, Isolation, LeaderSnapshot, ListOffset, ProduceError, Produced,
-    Recovered, SettleError, Settled, Wait, Watermarks,
+    Recovered, RetentionQuery, SettleError, Settled, Wait, Watermarks,
 };
 use callboard_runtime::{ActorRef, Message, Reply};
 use callboard_storage::CommitError;
@@ -64,8 +65,21 @@ pub(crate) enum PartitionMessage {
     },
     /// What the reading of the log found.
     Recovered(Result<Box<Recovered>, String>),
-    /// Index entries for retention, oldest first.
-    IndexEntries(Vec<(Vec<u8>, Vec<u8>)>),
+    /// Index entries for retention, oldest first, and what they were asked for with.
+    IndexEntries(RetentionQuery, Vec<(Vec<u8>, Vec<u8>)>),
+    /// How much waits for compaction; none if the topic is not compacted.
+    Dirtiness(Reply<Option<Dirtiness>>),
+    /// What a round of compaction may go by; none if the topic is not compacted.
+    Candidate(Reply<Option<Candidate>>),
+    /// Survivors to be put in the place of what is stored.
+    Replace {
+        /// The survivors.
+        chunk: Box<Chunk>,
+        /// Told when they are durable.
+        reply: Reply<Result<(), ReplaceError>>,
+    },
+    /// A round of compaction has ended.
+    Compacted(Compacted),
     /// Time to look at retention, expiry and the tail cache. `tail_share` are the bytes that the tail may keep.
     Tick {
         /// Bytes of tail cache that this partition may keep while idle.
@@ -125,7 +139,11 @@ impl Message for PartitionMessage {
             Self::Configure(_) => "Configure",
             Self::Committed { .. } => "Committed",
             Self::Recovered(_) => "Recovered",
-            Self::IndexEntries(_) => "IndexEntries",
+            Self::IndexEntries(..) => "IndexEntries",
+            Self::Dirtiness(_) => "Dirtiness",
+            Self::Candidate(_) => "Candidate",
+            Self::Replace { .. } => "Replace",
+            Self::Compacted(_) => "Compacted",
             Self::Tick { .. } => "Tick",
             Self::Expire => "Expire",
             Self::Retry => "Retry",
@@ -282,4 +300,6 @@ pub(super) enum Waiter {
     Settle(Reply<Result<Settled, SettleError>>),
     /// A DeleteRecords request's partition.
     Delete(Reply<Result<Offset, DeleteError>>),
+    /// A round of compaction.
+    Replace(Reply<Result<(), ReplaceError>>),
 }

@@ -14,6 +14,9 @@ fn read(storage: &dyn Storage, log: LogId) -> Result<Recovered, Box<dyn std::err
     let index_first = storage.first_state(log, StateFamily::Index)?;
     let index_last = storage.last_state(log, StateFamily::Index)?;
     let from = scan_from(start, index_last.as_ref())?;
+    let compaction = storage.first_state(log, StateFamily::Compaction)?;
+    // Of a log that was never compacted the first and the last entry say all.
+    let index = if compaction.is_some() { storage.state(log, StateFamily::Index)? } else { Vec::new() };
     Ok(Recovered {
         start,
         end: storage.end_offset(log)?,
@@ -21,6 +24,8 @@ fn read(storage: &dyn Storage, log: LogId) -> Result<Recovered, Box<dyn std::err
         producers: storage.state(log, StateFamily::Producers)?,
         index_first,
         index_last,
+        compaction,
+        index,
         headers: storage.headers(log, from)?,
     })
 }

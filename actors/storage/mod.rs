@@ -8,4 +8,4 @@ mod pool;
 
 pub(crate) use directory::LeaderDirectory;
 pub(crate) use keeper::JournalKeeper;
-pub(crate) use pool::Pool;
+pub(crate) use pool::{Pool, PoolError};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use callboard_model::{CleanupPolicy, CompressionType, FlushMode, LogConfig, TimestampType};
+use callboard_model::{CleanupPolicy, CompactionConfig, CompressionType, FlushMode, LogConfig, TimestampType};
 
 use crate::broker_config::{self, BrokerConfig};
 use crate::config_value::{ConfigError, Value};
@@ -94,6 +94,19 @@ impl StaticConfig {
         let raw = self.0.get(name).map(String::as_str).or(config.default).expect("it has a default");
         config.parse(raw).expect("checked when it was set")
     }
+}
+
+/// What a node's cleaner is held to, whatever the topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CleanerConfig {
+    /// `log.cleaner.enable`.
+    pub enabled: bool,
+    /// `log.cleaner.backoff.ms`: how long it rests when nothing is dirty enough.
+    pub backoff: Duration,
+    /// `log.cleaner.dedupe.buffer.size`: bytes of keys that one round may remember.
+    pub map_bytes: usize,
+    /// `log.cleaner.io.max.bytes.per.second`: bytes that it may read and write.
+    pub bytes_per_second: Option<u64>,
 }
 
 /// One level at which a config's value was found.
@@ -218,6 +231,34 @@ impl<'a> Layers<'a> {
                 _ => FlushMode::Sync,
             },
             producer_expiration: Duration::from_millis(self.broker_number("producer.id.expiration.ms").unsigned_abs()),
+            compaction: CompactionConfig {
+                min_dirty_millionths: (self.fraction("min.cleanable.dirty.ratio") * 1_000_000.0).round() as u32,
+                min_lag: Duration::from_millis(self.number("min.compaction.lag.ms").unsigned_abs()),
+                max_lag: distance(self.number("max.compaction.lag.ms")),
+                delete_retention: Duration::from_millis(self.number("delete.retention.ms").unsigned_abs()),
+            },
+        }
+    }
+
+    /// What the node's cleaner is held to.
+    pub(crate) fn cleaner_config(&self) -> CleanerConfig {
+        let value = |name| {
+            let found = self.found_for_broker(named(name)).into_iter().next();
+            found.expect("every config of the cleaner has a default").value
+        };
+        let number = |name| match value(name) {
+            Value::Number(number) => number.unsigned_abs(),
+            other => unreachable!("{name} is a number in the table, not {other:?}"),
+        };
+        let bytes_per_second = match value("log.cleaner.io.max.bytes.per.second") {
+            Value::Double(bytes) if (1.0..1e18).contains(&bytes) => Some(bytes as u64),
+            _ => None,
+        };
+        CleanerConfig {
+            enabled: value("log.cleaner.enable") == Value::Boolean(true),
+            backoff: Duration::from_millis(number("log.cleaner.backoff.ms")),
+            map_bytes: usize::try_from(number("log.cleaner.dedupe.buffer.size")).unwrap_or(usize::MAX),
+            bytes_per_second,
         }
     }
 
@@ -262,6 +303,11 @@ impl<'a> Layers<'a> {
     fn number(&self, name: &str) -> i64 {
         let Value::Number(number) = self.get(name) else { unreachable!("{name} is a number in the table") };
         number
+    }
+
+    fn fraction(&self, name: &str) -> f64 {
+        let Value::Double(fraction) = self.get(name) else { unreachable!("{name} is a fraction in the table") };
+        fraction
     }
 
     fn text(&self, name: &str) -> String {

@@ -9,7 +9,7 @@ use callboard_model::{
 use rpds::{RedBlackTreeMapSync, VectorSync};
 
 use crate::delta::TopicIdPartition;
-use crate::effective::{Layers, StaticConfig};
+use crate::effective::{CleanerConfig, Layers, StaticConfig};
 use crate::record::{BrokerEpoch, DecodeError, Endpoint, IncarnationId};
 
 mod replay;
@@ -200,6 +200,11 @@ impl Image {
     pub fn max_connections(&self, broker: BrokerId, settings: &StaticConfig) -> usize {
         let number = self.layers(broker, settings).broker_number("max.connections");
         usize::try_from(number).expect("it is at least 0")
+    }
+
+    /// What a broker's cleaner is held to.
+    pub fn cleaner_config(&self, broker: BrokerId, settings: &StaticConfig) -> CleanerConfig {
+        self.layers(broker, settings).cleaner_config()
     }
 
     pub(crate) fn layers<'a>(&'a self, broker: BrokerId, settings: &'a StaticConfig) -> Layers<'a> {

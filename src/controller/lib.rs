@@ -27,7 +27,7 @@ pub use controller::{
     ProducerIdBlock, Registered, Registration, ReplicaAssignment, resource_type,
 };
 pub use delta::{Delta, TopicIdPartition};
-pub use effective::{ConfigSource, StaticConfig};
+pub use effective::{CleanerConfig, ConfigSource, StaticConfig};
 pub use image::{ApplyError, BrokerImage, Image, PartitionImage, SnapshotError, TopicImage};
 pub use placement::PlacementError;
 pub use record::{

@@ -15,11 +15,13 @@ pub enum StateFamily {
     Producers,
     /// Sparse index: first offset of a closed slice -> its end, bytes and largest timestamp.
     Index,
+    /// How far the log was compacted; nothing for a log that never was.
+    Compaction,
 }
 
 impl StateFamily {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Epochs, Self::Producers, Self::Index];
+    pub const ALL: [Self; 4] = [Self::Epochs, Self::Producers, Self::Index, Self::Compaction];
 
     /// The kind's name in storage.
     pub fn name(self) -> &'static str {
@@ -27,6 +29,7 @@ impl StateFamily {
             Self::Epochs => "epochs",
             Self::Producers => "producers",
             Self::Index => "index",
+            Self::Compaction => "compaction",
         }
     }
 }
@@ -49,6 +52,17 @@ pub enum LogWrite {
     SetStart(Offset),
     /// Cuts the log: everything from this offset on goes.
     Truncate(Offset),
+    /// Puts other batches in the place of some, with holes where fewer are left. Both bounds are edges of batches, and
+    /// neither start nor end of the log changes: what ends with the log may only give way to what ends there too. A
+    /// write that replaces batches changes no others.
+    Replace {
+        /// First offset of what goes.
+        from: Offset,
+        /// One past the last offset of what goes.
+        until: Offset,
+        /// What comes instead, in order and within the bounds.
+        batches: Vec<StoredBatch>,
+    },
     /// Writes one entry of state.
     Put {
         /// Its kind.
@@ -90,6 +104,11 @@ pub struct JournalWrite {
 impl JournalWrite {
     /// Bytes of record batches in it.
     pub fn batch_bytes(&self) -> usize {
-        self.writes.iter().map(|write| if let LogWrite::Append(batch) = write { batch.bytes.len() } else { 0 }).sum()
+        let bytes = |write: &LogWrite| match write {
+            LogWrite::Append(batch) => batch.bytes.len(),
+            LogWrite::Replace { batches, .. } => batches.iter().map(|batch| batch.bytes.len()).sum(),
+            _ => 0,
+        };
+        self.writes.iter().map(bytes).sum()
     }
 }

@@ -23,7 +23,7 @@ pub use error_code::ErrorCode;
 pub use group_config::GroupConfig;
 pub use ids::{BrokerId, ClusterId, LogId, PartitionIndex, ProducerId, TopicId, TopicIdError, TopicPartition};
 pub use journal::{Durability, JournalWrite, LogWrite, StateFamily, StoredBatch};
-pub use log_config::{CleanupPolicy, CompressionType, FlushMode, LogConfig, TimestampType};
+pub use log_config::{CleanupPolicy, CompactionConfig, CompressionType, FlushMode, LogConfig, TimestampType};
 pub use names::{CONSUMER_OFFSETS, TopicName, TopicNameError};
 pub use offset::Offset;
 pub use record::{Record, RecordError, RecordHeader, Records};

@@ -79,6 +79,31 @@ pub enum FlushMode {
     Async,
 }
 
+/// When and how a topic with `cleanup.policy=compact` is compacted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompactionConfig {
+    /// `min.cleanable.dirty.ratio`, in millionths: the part of a log that must be dirty before it is worth a round.
+    pub min_dirty_millionths: u32,
+    /// `min.compaction.lag.ms`: how long a record stays as it is.
+    pub min_lag: Duration,
+    /// `max.compaction.lag.ms`: how long a record may wait, however little is dirty.
+    pub max_lag: Option<Duration>,
+    /// `delete.retention.ms`: how long a tombstone stays after the first round that met it.
+    pub delete_retention: Duration,
+}
+
+impl Default for CompactionConfig {
+    /// Kafka 4's defaults.
+    fn default() -> Self {
+        Self {
+            min_dirty_millionths: 500_000,
+            min_lag: Duration::ZERO,
+            max_lag: None,
+            delete_retention: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
 /// What one topic's partitions are held to. Durations and sizes that are `None` have no bound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogConfig {
@@ -106,6 +131,8 @@ pub struct LogConfig {
     pub flush_mode: FlushMode,
     /// `producer.id.expiration.ms`, the broker's: a producer not seen for so long is forgotten.
     pub producer_expiration: Duration,
+    /// What compaction goes by.
+    pub compaction: CompactionConfig,
 }
 
 impl Default for LogConfig {
@@ -125,6 +152,7 @@ impl Default for LogConfig {
             compression_type: CompressionType::Producer,
             flush_mode: FlushMode::Sync,
             producer_expiration: DAY,
+            compaction: CompactionConfig::default(),
         }
     }
 }

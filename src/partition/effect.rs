@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use callboard_model::{Durability, LeaderEpoch, LogWrite, Offset, ProducerId, Timestamp};
 
+use crate::compaction::ReplaceError;
 use crate::error::{DeleteError, FetchError, ProduceError, SettleError};
 
 /// Numbers the writes of one leadership; the journal does them in this order.
@@ -48,6 +49,13 @@ pub enum Effect<W> {
         waiter: W,
         /// Where the log stands now.
         result: Result<Settled, SettleError>,
+    },
+    /// Answer a compaction.
+    Replaced {
+        /// Whom.
+        waiter: W,
+        /// What.
+        result: Result<(), ReplaceError>,
     },
     /// This machine no longer agrees with storage: throw it away and begin again from there.
     Rebuild {

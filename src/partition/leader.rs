@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use callboard_model::{Durability, FlushMode, LeaderEpoch, LogConfig, LogId, LogWrite, Offset, Tick, Timestamp};
 
+use crate::compaction::Replacing;
 use crate::delayed::{DelayedDelete, DelayedFetches, DelayedProduce, DelayedProduces};
 use crate::effect::{Effect, Produced, Settled, Ticket, Watermarks};
 use crate::epoch_history::EpochHistory;
@@ -88,6 +89,10 @@ pub struct Leader<W> {
     pub(crate) deletes: VecDeque<DelayedDelete<W>>,
     /// Who waits until the log is committed up to where it ended when they asked.
     pub(crate) settling: VecDeque<(Offset, W)>,
+    /// The chunk of survivors that is being written.
+    pub(crate) replacing: Option<Replacing<W>>,
+    /// Counts the changes that compaction makes to stored index entries.
+    pub(crate) index_version: u64,
 }
 
 /// A leader's numbers, for metrics and for people.
@@ -154,6 +159,8 @@ impl<W> Leader<W> {
             fetches: DelayedFetches::new(),
             deletes: VecDeque::new(),
             settling: VecDeque::new(),
+            replacing: None,
+            index_version: 0,
         };
         if !writes.is_empty() {
             leader.write(leader.durability(), writes, effects);
@@ -205,6 +212,7 @@ impl<W> Leader<W> {
     fn finish(&mut self, done: InFlight, effects: &mut Vec<Effect<W>>) {
         self.replicas.advance_own(done.end);
         self.start_ticket = self.start_ticket.filter(|start| *start > done.ticket);
+        self.replaced(done.ticket, effects);
         while self.deletes.front().is_some_and(|delete| delete.ticket <= done.ticket) {
             if let Some(DelayedDelete { waiter, .. }) = self.deletes.pop_front() {
                 effects.push(Effect::Deleted { waiter, result: Ok(self.start) });
@@ -215,9 +223,13 @@ impl<W> Leader<W> {
     /// Notes that the journal did not do a write. What is in memory is ahead of storage now, so this machine ends:
     /// all writes in flight count as failed, every waiter is answered, nothing more is appended (R26).
     pub fn write_failed(&mut self, ticket: Ticket, error: WriteError, effects: &mut Vec<Effect<W>>) {
-        if self.standing == Standing::Leading && self.in_flight.iter().any(|write| write.ticket == ticket) {
-            self.fail(error, effects);
+        if self.standing != Standing::Leading || !self.in_flight.iter().any(|write| write.ticket == ticket) {
+            return;
         }
+        if self.replace_failed(ticket, error.clone(), effects) {
+            return self.written(ticket, effects);
+        }
+        self.fail(error, effects);
     }
 
     fn fail(&mut self, error: WriteError, effects: &mut Vec<Effect<W>>) {
@@ -257,6 +269,7 @@ impl<W> Leader<W> {
         for (_, waiter) in self.settling.drain(..) {
             effects.push(Effect::Settled { waiter, result: Err(settle.clone()) });
         }
+        self.refuse_replacing(effects);
         self.in_flight.clear();
         self.start_ticket = None;
     }

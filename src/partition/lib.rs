@@ -6,6 +6,7 @@
 //! Deliberately absent: clocks, disks, sockets, actors, codecs of compressed records, the follower's side.
 
 mod append;
+pub mod compaction;
 mod delayed;
 mod effect;
 mod epoch_history;

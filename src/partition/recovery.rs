@@ -2,6 +2,7 @@
 
 use callboard_model::{BatchHeader, LeaderEpoch, LogConfig, LogId, LogWrite, Offset};
 
+use crate::compaction::read_checkpoint;
 use crate::epoch_history::EpochHistory;
 use crate::layout::StateError;
 use crate::leader::{Now, PartitionLimits};
@@ -26,6 +27,10 @@ pub struct Recovered {
     pub index_first: Option<StateEntry>,
     /// The last entry of the index.
     pub index_last: Option<StateEntry>,
+    /// The entry of compaction, if the log was ever compacted.
+    pub compaction: Option<StateEntry>,
+    /// All entries of the index, if it was: what is left of each slice is known by itself only.
+    pub index: Vec<StateEntry>,
     /// Headers of all batches from [`scan_from`] on.
     pub headers: Vec<BatchHeader>,
 }
@@ -138,7 +143,13 @@ pub(crate) fn replay(
     let mut producers = ProducerStates::decode(&recovered.producers, expiration, check).map_err(state)?;
     producers.begin(now);
     let scanned = last.map_or(start, |last| last.end.max(start));
-    let mut slices = Slices::recovered(first, last, scanned);
+    let compacted = recovered.compaction.as_ref().map(read_checkpoint).transpose().map_err(state)?;
+    let all: Vec<Slice> = recovered.index.iter().map(slice).collect::<Result<_, _>>().map_err(state)?;
+    if compacted.is_some() && (all.first(), all.last()) != (first.as_ref(), last.as_ref()) {
+        let reason = "not all slices of a compacted log are there";
+        return Err(state(StateError::Impossible { kind: "index", reason }));
+    }
+    let mut slices = Slices::recovered(first, last, scanned, compacted.map(|dirty| (dirty, &all[..])));
     let mut writes = Vec::new();
     let mut next = scanned;
     for header in &recovered.headers {

@@ -15,6 +15,8 @@ use crate::slices::{Oldest, Slice, index_key};
 pub struct RetentionQuery {
     /// Some entries in order from this key on, as many as are handy.
     pub from_key: Vec<u8>,
+    /// The state of the index that it was asked in: after a change by compaction the entries read are void.
+    pub(crate) index_version: u64,
 }
 
 impl<W> Leader<W> {
@@ -60,13 +62,15 @@ impl<W> Leader<W> {
     /// Whether retention has something to do; cheap. The shell reads entries of the index and hands them to
     /// [`Self::apply_retention`].
     pub fn retention_query(&self, now: Now) -> Option<RetentionQuery> {
-        if self.standing != Standing::Leading {
+        // Survivors under way take the place of entries that retention would go by.
+        if self.standing != Standing::Leading || self.replacing.is_some() {
             return None;
         }
+        let query = |from_key| RetentionQuery { from_key, index_version: self.index_version };
         match &self.slices.oldest {
             Oldest::None => None,
-            Oldest::Unread(start) => Some(RetentionQuery { from_key: index_key(*start) }),
-            Oldest::Known(oldest) => self.is_due(oldest, now.wall).then(|| RetentionQuery { from_key: oldest.key() }),
+            Oldest::Unread(start) => Some(query(index_key(*start))),
+            Oldest::Known(oldest) => self.is_due(oldest, now.wall).then(|| query(oldest.key())),
         }
     }
 
@@ -74,13 +78,15 @@ impl<W> Leader<W> {
     /// from the queried key on; stale ones do no harm. Errors on an unreadable entry, having deleted none.
     pub fn apply_retention(
         &mut self,
+        query: &RetentionQuery,
         entries: &[StateEntry],
         now: Now,
         effects: &mut Vec<Effect<W>>,
     ) -> Result<(), StateError> {
         let slices: Vec<Slice> =
             entries.iter().map(|(key, value)| Slice::decode(key, value)).collect::<Result<_, _>>()?;
-        if self.standing != Standing::Leading {
+        let is_void = self.replacing.is_some() || query.index_version != self.index_version;
+        if self.standing != Standing::Leading || is_void {
             return Ok(());
         }
         let mut start = self.start;

@@ -125,6 +125,7 @@ pub(crate) struct Disk {
     pub(crate) epochs: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(crate) producers: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(crate) index: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) compaction: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Disk {
@@ -133,6 +134,7 @@ impl Disk {
             StateFamily::Epochs => &mut self.epochs,
             StateFamily::Producers => &mut self.producers,
             StateFamily::Index => &mut self.index,
+            StateFamily::Compaction => &mut self.compaction,
         }
     }
 
@@ -150,6 +152,22 @@ impl Disk {
                     self.batches.retain(|_, batch| batch.header.end_offset() > *start);
                 }
                 LogWrite::Truncate(_) => panic!("a leader never truncates"),
+                LogWrite::Replace { from, until, batches } => {
+                    assert!(from < until && *until <= self.end);
+                    let whole = |offset: Offset| {
+                        let before = self.batches.range(..offset).next_back();
+                        before.is_none_or(|(_, batch)| batch.header.end_offset() <= offset)
+                    };
+                    assert!(whole(*from) && whole(*until), "{from} and {until} are edges of batches");
+                    self.batches.retain(|base, _| base < from || base >= until);
+                    for batch in batches {
+                        let header = batch.header;
+                        assert!(header.base_offset >= *from && header.end_offset() <= *until);
+                        self.batches.insert(header.base_offset, batch.clone());
+                    }
+                    let last = self.batches.values().next_back().map(|batch| batch.header.end_offset());
+                    assert_eq!(last, Some(self.end), "the end stays");
+                }
                 LogWrite::Put { family, key, value } => {
                     self.family(*family).insert(key.clone(), value.clone());
                 }
@@ -174,6 +192,8 @@ impl Disk {
             producers: entries(&self.producers),
             index_first: index.first().cloned(),
             index_last: index.last().cloned(),
+            compaction: entries(&self.compaction).pop(),
+            index: if self.compaction.is_empty() { Vec::new() } else { index },
             headers: batches.map(|batch| batch.header).collect(),
         }
     }

@@ -43,7 +43,8 @@ pub struct Slice {
     pub end: Offset,
     /// Its largest timestamp; `-1` if its records have none.
     pub max: MaxBatch,
-    /// Bytes of batches from some fixed point up to the slice.
+    /// Bytes of batches from some fixed point up to the slice, as they were when they were appended: compaction leaves
+    /// holes in this scale.
     pub bytes_before: u64,
     /// Bytes of batches in it.
     pub bytes: u64,
@@ -128,14 +129,37 @@ pub(crate) enum Oldest {
 pub(crate) struct Slices {
     pub(crate) oldest: Oldest,
     pub(crate) open: OpenSlice,
-    /// Bytes before the oldest slice, on the same scale as [`Slice::bytes_before`].
-    bytes_gone: u64,
+    /// Bytes of all closed slices.
+    closed_bytes: u64,
+    /// Up to here the log is compacted; its start, or below, if it never was.
+    pub(crate) first_dirty: Offset,
+    /// Bytes of the closed slices behind that.
+    dirty_bytes: u64,
 }
 
 impl Slices {
     /// From the first and last stored entries, with nothing in the open slice, which begins at `open_start`.
-    pub(crate) fn recovered(first: Option<Slice>, last: Option<Slice>, open_start: Offset) -> Self {
+    ///
+    /// `compacted` is for a log that ever was: how far it is, and all its slices.
+    pub(crate) fn recovered(
+        first: Option<Slice>,
+        last: Option<Slice>,
+        open_start: Offset,
+        compacted: Option<(Offset, &[Slice])>,
+    ) -> Self {
         let bytes_before = last.map_or(0, |last| last.bytes_before + last.bytes);
+        let sum = |slices: &mut dyn Iterator<Item = &Slice>| slices.fold(0, |sum: u64, s| sum.saturating_add(s.bytes));
+        let (first_dirty, closed_bytes, dirty_bytes) = match compacted {
+            Some((first_dirty, slices)) => {
+                let is_dirty = |slice: &&Slice| slice.end > first_dirty;
+                (first_dirty, sum(&mut slices.iter()), sum(&mut slices.iter().filter(is_dirty)))
+            }
+            None => {
+                // Entries that contradict each other give too little, never a panic.
+                let closed = bytes_before.saturating_sub(first.map_or(bytes_before, |first| first.bytes_before));
+                (Offset::ZERO, closed, closed)
+            }
+        };
         let open = OpenSlice {
             start: open_start,
             max: None,
@@ -145,7 +169,7 @@ impl Slices {
             opened: Tick::ZERO,
         };
         let oldest = first.map_or(Oldest::None, Oldest::Known);
-        Self { oldest, open, bytes_gone: first.map_or(bytes_before, |first| first.bytes_before) }
+        Self { oldest, open, closed_bytes, first_dirty, dirty_bytes }
     }
 
     /// Adds a batch to the open slice.
@@ -163,8 +187,17 @@ impl Slices {
 
     /// Bytes of the log, counting its oldest slice whole.
     pub(crate) fn bytes(&self) -> u64 {
-        // Never below zero, but for entries of storage that contradict each other.
-        (self.open.bytes_before + self.open.bytes).saturating_sub(self.bytes_gone)
+        self.closed_bytes.saturating_add(self.open.bytes)
+    }
+
+    /// Bytes of all closed slices.
+    pub(crate) fn closed_bytes(&self) -> u64 {
+        self.closed_bytes
+    }
+
+    /// Bytes of the closed slices that compaction has not seen; may count some that it has while a round is under way.
+    pub(crate) fn dirty_bytes(&self) -> u64 {
+        self.dirty_bytes.min(self.closed_bytes)
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -187,6 +220,8 @@ impl Slices {
         if self.oldest == Oldest::None {
             self.oldest = Oldest::Known(slice);
         }
+        self.closed_bytes = self.closed_bytes.saturating_add(bytes);
+        self.dirty_bytes = self.dirty_bytes.saturating_add(bytes);
         self.open = OpenSlice { start: end, max: None, bytes_before: bytes_before + bytes, bytes: 0, ..self.open };
         true
     }
@@ -194,8 +229,40 @@ impl Slices {
     /// Forgets the oldest slice; what comes after it is `Unread` until [`Self::set_oldest`].
     pub(crate) fn drop_oldest(&mut self, slice: &Slice, writes: &mut Vec<LogWrite>) {
         writes.push(LogWrite::Delete { family: StateFamily::Index, key: slice.key() });
-        self.bytes_gone = slice.bytes_before + slice.bytes;
-        self.oldest = if slice.end < self.open.start { Oldest::Unread(slice.end) } else { Oldest::None };
+        self.closed_bytes = self.closed_bytes.saturating_sub(slice.bytes);
+        if slice.end > self.first_dirty {
+            self.dirty_bytes = self.dirty_bytes.saturating_sub(slice.bytes);
+        }
+        self.oldest = self.after(slice.end);
+    }
+
+    /// Notes that compaction has put `new` in the place of all slices from `from` to `until`.
+    pub(crate) fn replace(&mut self, from: Offset, until: Offset, old_bytes: u64, new: Option<Slice>) {
+        let new_bytes = new.map_or(0, |new| new.bytes);
+        self.closed_bytes = self.closed_bytes.saturating_sub(old_bytes).saturating_add(new_bytes);
+        if from < self.first_dirty && self.first_dirty < until {
+            // Dirty as a whole until the round that made it ends.
+            self.dirty_bytes = self.dirty_bytes.saturating_add(new_bytes);
+        }
+        let oldest = match &self.oldest {
+            Oldest::None => None,
+            Oldest::Known(oldest) => Some(oldest.start),
+            Oldest::Unread(start) => Some(*start),
+        };
+        if oldest.is_some_and(|oldest| from <= oldest && oldest < until) {
+            self.oldest = new.map_or_else(|| self.after(until), Oldest::Known);
+        }
+    }
+
+    /// Notes that the log is compacted up to `first_dirty`, with so many bytes of closed slices behind that.
+    pub(crate) fn cleaned(&mut self, first_dirty: Offset, dirty_bytes: u64) {
+        self.first_dirty = first_dirty;
+        self.dirty_bytes = dirty_bytes;
+    }
+
+    /// The oldest slice, if it begins here.
+    fn after(&self, end: Offset) -> Oldest {
+        if end < self.open.start { Oldest::Unread(end) } else { Oldest::None }
     }
 
     /// Notes the oldest slice as read from storage.
@@ -205,12 +272,15 @@ impl Slices {
 }
 
 fn age_max(config: &LogConfig) -> Duration {
-    match config.retention {
-        Some(retention) if config.cleanup_policy.delete => {
-            config.segment.min((retention / CLOSES_PER_RETENTION).max(AGE_MIN))
-        }
-        _ => config.segment,
+    let mut age = config.segment;
+    if let Some(retention) = config.retention.filter(|_| config.cleanup_policy.delete) {
+        age = age.min((retention / CLOSES_PER_RETENTION).max(AGE_MIN));
     }
+    // What is in an open slice cannot be compacted (Kafka: `LogConfig.maxSegmentMs`).
+    if let Some(max_lag) = config.compaction.max_lag.filter(|_| config.cleanup_policy.compact) {
+        age = age.min(max_lag);
+    }
+    age
 }
 
 #[cfg(test)]

@@ -19,25 +19,57 @@ const BUCKETS: [(Option<Duration>, &str, Duration); 7] = [
     (None, "unbounded", Duration::from_secs(7 * 24 * 60 * 60)),
 ];
 
-/// Set in [`RetentionClass::code`] for compacted logs.
-const COMPACT: u8 = 0x80;
+/// What kind of batches a generation holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Kind {
+    /// Of logs that are not compacted.
+    Plain,
+    /// Of compacted logs, as they were appended.
+    Compact,
+    /// Of compacted logs, as compaction left them. Apart from the others, so that what was just appended and what
+    /// survived do not hold each other up, and so that a batch and its survivor never meet under one key.
+    Cleaned,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Plain, Self::Compact, Self::Cleaned];
+
+    /// The upper bits of [`RetentionClass::code`].
+    fn code(self) -> u8 {
+        match self {
+            Self::Plain => 0,
+            Self::Compact => 0x80,
+            Self::Cleaned => 0xc0,
+        }
+    }
+
+    /// The end of the class's name.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Compact => "-compact",
+            Self::Cleaned => "-cleaned",
+        }
+    }
+}
 
 /// A group of logs that share generations. A generation's space comes back when all of its logs have moved past it, so
 /// logs that keep data for very different times do not belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RetentionClass {
     bucket: u8,
-    compact: bool,
+    kind: Kind,
 }
 
 impl RetentionClass {
     /// Data that no time bounds, not compacted.
-    pub const UNBOUNDED: Self = Self { bucket: BUCKETS.len() as u8 - 1, compact: false };
+    pub const UNBOUNDED: Self = Self { bucket: BUCKETS.len() as u8 - 1, kind: Kind::Plain };
 
     /// The class of a topic's partitions.
     pub fn of(config: &LogConfig) -> Self {
         let retention = if config.cleanup_policy.delete { config.retention } else { None };
-        Self { compact: config.cleanup_policy.compact, ..Self::of_retention(retention) }
+        let kind = if config.cleanup_policy.compact { Kind::Compact } else { Kind::Plain };
+        Self { kind, ..Self::of_retention(retention) }
     }
 
     /// The class of logs that keep data this long, not compacted.
@@ -48,7 +80,22 @@ impl RetentionClass {
             (Some(longest), Some(retention)) => retention <= longest,
         };
         let bucket = BUCKETS.iter().position(|(longest, ..)| fits(*longest)).unwrap_or(BUCKETS.len() - 1);
-        Self { bucket: bucket as u8, compact: false }
+        Self { bucket: bucket as u8, kind: Kind::Plain }
+    }
+
+    /// Whether its logs are compacted.
+    pub fn is_compacted(self) -> bool {
+        self.kind != Kind::Plain
+    }
+
+    /// Whether it holds what compaction left.
+    pub(crate) fn is_cleaned(self) -> bool {
+        self.kind == Kind::Cleaned
+    }
+
+    /// Where compaction puts what is left of the logs of this class.
+    pub(crate) fn cleaned(self) -> Self {
+        Self { kind: Kind::Cleaned, ..self }
     }
 
     /// How long one generation takes appends before a new one is begun: a fraction of the retention, so that little
@@ -59,30 +106,29 @@ impl RetentionClass {
 
     /// Its number in storage.
     pub fn code(self) -> u8 {
-        self.bucket | if self.compact { COMPACT } else { 0 }
+        self.bucket | self.kind.code()
     }
 
     /// The class of a stored number.
     pub fn from_code(code: u8) -> Option<Self> {
-        let bucket = code & !COMPACT;
-        (usize::from(bucket) < BUCKETS.len()).then_some(Self { bucket, compact: code & COMPACT != 0 })
+        let kind = Kind::ALL.into_iter().find(|kind| kind.code() == code & Kind::Cleaned.code())?;
+        let bucket = code & !Kind::Cleaned.code();
+        (usize::from(bucket) < BUCKETS.len()).then_some(Self { bucket, kind })
     }
 
     /// The class of a name, as [`std::fmt::Display`] writes it.
     pub fn from_name(name: &str) -> Option<Self> {
-        let (bucket, compact) = match name.strip_suffix("-compact") {
-            Some(bucket) => (bucket, true),
-            None => (name, false),
-        };
+        let strip = |kind: Kind| Some((name.strip_suffix(kind.suffix())?, kind));
+        let (bucket, kind) = Kind::ALL.into_iter().rev().find_map(strip)?;
         let bucket = BUCKETS.iter().position(|(_, known, _)| *known == bucket)?;
-        Some(Self { bucket: bucket as u8, compact })
+        Some(Self { bucket: bucket as u8, kind })
     }
 }
 
 impl std::fmt::Display for RetentionClass {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(BUCKETS[usize::from(self.bucket)].1)?;
-        if self.compact { f.write_str("-compact") } else { Ok(()) }
+        f.write_str(self.kind.suffix())
     }
 }
 
@@ -114,7 +160,7 @@ mod tests {
                 assert_eq!(RetentionClass::from_name(&class.to_string()), Some(class));
             }
         }
-        assert_eq!((0..=u8::MAX).filter_map(RetentionClass::from_code).count(), 2 * BUCKETS.len());
+        assert_eq!((0..=u8::MAX).filter_map(RetentionClass::from_code).count(), 3 * BUCKETS.len());
         assert_eq!(RetentionClass::from_name("1w"), None);
     }
 }

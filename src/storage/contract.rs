@@ -196,6 +196,87 @@ pub fn a_truncation_and_what_follows_it_may_be_one_write_or_one_group(storage: &
     assert_eq!(read.bytes, joined(&[one, three]));
 }
 
+/// A write that puts batches in the place of those from one offset to another.
+pub fn replace(log: LogId, from: i64, until: i64, batches: &[StoredBatch]) -> JournalWrite {
+    let (from, until, batches) = (Offset(from), Offset(until), batches.to_vec());
+    write(log, vec![LogWrite::Replace { from, until, batches }])
+}
+
+pub fn survivors_take_the_place_of_batches_and_holes_are_read_across(storage: &dyn Storage) {
+    let log = one_log(storage);
+    let batches = append(storage, log, &[2, 3, 1, 4, 2]);
+    let survivor = batch(2, 3, b"less");
+    let put = LogWrite::Put { family: StateFamily::Index, key: b"k".to_vec(), value: b"v".to_vec() };
+    let mut group = replace(log, 0, 6, std::slice::from_ref(&survivor));
+    group.writes.push(put);
+    apply(storage, group);
+    let expected = [survivor, batches[3].clone(), batches[4].clone()];
+    for (from, first) in [(0, 0), (1, 0), (2, 0), (4, 0), (5, 1), (6, 1), (9, 1), (10, 2)] {
+        let read = storage.read(log, Offset(from), END, ALL, true).expect("reads");
+        assert_eq!((read.bytes, read.next), (joined(&expected[first..]), Offset(12)), "from {from}");
+    }
+    for (from, until) in [(0, 1), (0, 2), (5, 6)] {
+        let read = storage.read(log, Offset(from), Offset(until), ALL, true).expect("a hole is no damage");
+        assert_eq!((read.bytes.len(), read.next), (0, Offset(from)), "{from} to {until}");
+    }
+    let headers = storage.headers(log, Offset(0)).expect("reads");
+    assert_eq!(headers, expected.iter().map(|batch| batch.header).collect::<Vec<_>>());
+    assert_eq!((storage.start_offset(log), storage.end_offset(log)), (Ok(Offset(0)), Ok(Offset(12))));
+    assert_eq!(storage.state(log, StateFamily::Index).expect("reads").len(), 1, "state goes with them");
+    let more = append(storage, log, &[1]);
+    let read = storage.read(log, Offset(11), END, ALL, true).expect("reads");
+    assert_eq!(read.bytes, joined(&[batches[4].clone(), more[0].clone()]));
+}
+
+pub fn survivors_may_be_replaced_again_and_cut_and_nothing_old_comes_back(storage: &dyn Storage) {
+    let log = one_log(storage);
+    let batches = append(storage, log, &[1; 10]);
+    apply(storage, replace(log, 0, 6, &[batches[1].clone(), batches[4].clone()]));
+    apply(storage, replace(log, 0, 8, &[batches[4].clone(), batches[7].clone()]));
+    apply(storage, replace(log, 4, 5, &[]));
+    let bases = || {
+        let headers = storage.headers(log, Offset(0)).expect("reads");
+        headers.iter().map(|header| header.base_offset.0).collect::<Vec<_>>()
+    };
+    assert_eq!(bases(), [7, 8, 9]);
+    apply(storage, replace(log, 0, 10, &[batches[9].clone()]));
+    assert_eq!(bases(), [9]);
+    apply(storage, write(log, vec![LogWrite::Truncate(Offset(5))]));
+    assert_eq!((bases(), storage.end_offset(log)), (vec![], Ok(Offset(0))));
+    append(storage, log, &[3]);
+    assert_eq!(bases(), [0], "what was appended before is not there again");
+    let group = [
+        write(log, vec![LogWrite::Append(batch(3, 1, b"x")), LogWrite::Append(batch(4, 1, b"y"))]),
+        replace(log, 0, 3, &[]),
+        write(log, vec![LogWrite::Truncate(Offset(4)), LogWrite::Append(batch(4, 2, b"z"))]),
+    ];
+    assert_eq!(storage.apply(&group), vec![Ok(()); 3]);
+    assert_eq!((bases(), storage.end_offset(log)), (vec![3, 4], Ok(Offset(6))));
+}
+
+pub fn survivors_that_do_not_fit_are_refused(storage: &dyn Storage) {
+    let log = one_log(storage);
+    let batches = append(storage, log, &[2, 3, 1, 4]);
+    let refused = |from, until, survivors: &[StoredBatch]| {
+        let results = storage.apply(&[replace(log, from, until, survivors)]);
+        assert!(matches!(results[..], [Err(StorageError::NotReplaceable { .. })]), "{from} to {until}: {results:?}");
+    };
+    refused(0, 0, &[]);
+    refused(0, 11, &[batches[3].clone()]);
+    refused(0, 4, &[]);
+    refused(1, 6, &[]);
+    refused(0, 5, &[batches[1].clone(), batches[0].clone()]);
+    refused(0, 5, &[batches[2].clone()]);
+    refused(2, 5, &[batches[0].clone()]);
+    refused(0, 10, &[]);
+    refused(0, 10, &batches[..3]);
+    let mut last = replace(log, 8, 9, &[]).writes;
+    last.push(LogWrite::Append(batch(10, 1, b"")));
+    let appended = [write(log, last)];
+    assert!(matches!(storage.apply(&appended)[..], [Err(StorageError::NotReplaceable { .. })]));
+    assert_eq!(storage.read(log, Offset(0), END, ALL, true).expect("reads").bytes, joined(&batches));
+}
+
 pub fn state_is_kept_by_log_and_kind_in_the_order_of_keys(storage: &dyn Storage) {
     let log = one_log(storage);
     let other = storage.create_log(topic(1), PartitionIndex(1), RetentionClass::UNBOUNDED).expect("creates");
@@ -296,6 +377,9 @@ macro_rules! contract_tests {
             a_start_beyond_the_end_moves_the_end_along,
             a_truncation_cuts_at_a_batch_s_edge,
             a_truncation_and_what_follows_it_may_be_one_write_or_one_group,
+            survivors_take_the_place_of_batches_and_holes_are_read_across,
+            survivors_may_be_replaced_again_and_cut_and_nothing_old_comes_back,
+            survivors_that_do_not_fit_are_refused,
             state_is_kept_by_log_and_kind_in_the_order_of_keys,
             a_dropped_log_is_gone_and_its_number_stays_unused,
             a_log_may_change_its_class_and_stays_readable,

@@ -30,6 +30,18 @@ pub enum StorageError {
         /// The batch's base offset.
         given: Offset,
     },
+    /// Survivors that cannot stand where they are to be put.
+    #[error("log {log} cannot have its batches from {from} to {until} replaced: {reason}")]
+    NotReplaceable {
+        /// Which log.
+        log: LogId,
+        /// First offset of what was to go.
+        from: Offset,
+        /// One past its last offset.
+        until: Offset,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// A read below the start or above the end.
     #[error("offset {given} is outside log {log}, which holds {start} to {end}")]
     OutOfRange {

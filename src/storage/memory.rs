@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard};
 
 use bytes::{Bytes, BytesMut};
 use callboard_model::{
-    BatchHeader, Batches, JournalWrite, LogId, LogWrite, Offset, PartitionIndex, StateFamily, Timestamp, TopicId,
+    BatchHeader, Batches, JournalWrite, LogId, LogWrite, Offset, PartitionIndex, StateFamily, StoredBatch, Timestamp,
+    TopicId,
 };
 
 use crate::{GenerationInfo, RetentionClass};
@@ -79,7 +80,7 @@ impl MemoryLog {
                     }
                     end = batch.header.end_offset();
                 }
-                LogWrite::SetStart(_) | LogWrite::Truncate(_) => {
+                LogWrite::SetStart(_) | LogWrite::Truncate(_) | LogWrite::Replace { .. } => {
                     // Rare, so the log is copied and played through.
                     if copy.is_none() {
                         let mut played = self.clone();
@@ -92,6 +93,10 @@ impl MemoryLog {
                 LogWrite::Put { .. } | LogWrite::Delete { .. } => {}
             }
             if let Some(played) = &mut copy {
+                if let LogWrite::Replace { from, until, batches } = write {
+                    let refused = |reason| StorageError::NotReplaceable { log, from: *from, until: *until, reason };
+                    played.check_replace(*from, *until, batches, is_alone(writes)).map_err(refused)?;
+                }
                 played.perform(write);
                 end = played.end();
             }
@@ -99,8 +104,30 @@ impl MemoryLog {
         Ok(())
     }
 
+    fn check_replace(
+        &self,
+        from: Offset,
+        until: Offset,
+        batches: &[StoredBatch],
+        alone: bool,
+    ) -> Result<(), &'static str> {
+        let whole = |offset: Offset| self.position(offset) == offset;
+        let checks = [
+            (alone, NOT_ALONE),
+            (replacement_fits(from, until, batches, self.end()), NOT_FITTING),
+            (whole(from) && (until >= self.end() || whole(until)), NOT_AN_EDGE),
+        ];
+        checks.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, reason)| Err(reason))
+    }
+
     fn perform(&mut self, write: &LogWrite) {
         match write {
+            LogWrite::Replace { from, until, batches } => {
+                self.batches.retain(|base, _| base < from || base >= until);
+                for batch in batches {
+                    self.batches.insert(batch.header.base_offset, (batch.header, batch.bytes.clone()));
+                }
+            }
             LogWrite::Append(batch) => {
                 self.batches.insert(batch.header.base_offset, (batch.header, batch.bytes.clone()));
             }
@@ -191,7 +218,7 @@ impl Inner {
         if self.closed {
             return Err(StorageError::Closed);
         }
-        if self.full && write.writes.iter().any(|write| matches!(write, LogWrite::Append(_))) {
+        if self.full && write.batch_bytes() > 0 {
             return Err(StorageError::DiskFull { path: "memory".into(), free: 0, reserve: 1 });
         }
         self.now.log(write.log)?.check(write.log, &write.writes)?;
@@ -388,8 +415,31 @@ impl Storage for MemoryStorage {
     }
 }
 
+pub(crate) const NOT_ALONE: &str = "the same write changes other batches of the log";
+pub(crate) const NOT_FITTING: &str =
+    "the survivors are not in order and within bounds, or do not end where the log does";
+pub(crate) const NOT_AN_EDGE: &str = "a batch lies across a bound";
+
+/// Whether at most one change of a write is to batches; those that replace some stand alone.
+pub(crate) fn is_alone(writes: &[LogWrite]) -> bool {
+    let of_batches =
+        |write: &&LogWrite| matches!(write, LogWrite::Append(_) | LogWrite::Truncate(_) | LogWrite::Replace { .. });
+    writes.iter().filter(of_batches).count() <= 1
+}
+
+/// Whether survivors may stand between two offsets of a log that ends at `end`.
+pub(crate) fn replacement_fits(from: Offset, until: Offset, batches: &[StoredBatch], end: Offset) -> bool {
+    let mut next = from;
+    let in_order = batches.iter().all(|batch| {
+        let follows = next <= batch.header.base_offset && batch.header.base_offset < batch.header.end_offset();
+        next = batch.header.end_offset();
+        follows && next <= until
+    });
+    in_order && from < until && until <= end && (until < end || next == end)
+}
+
 /// A batch of the right shape, for checks that only debug builds make.
-pub(crate) fn is_one_batch(batch: &callboard_model::StoredBatch) -> bool {
+pub(crate) fn is_one_batch(batch: &StoredBatch) -> bool {
     matches!(Batches::verified(&batch.bytes).next(), Some(Ok((header, bytes))) if header == batch.header && bytes.len() == batch.bytes.len())
 }
 

@@ -34,7 +34,8 @@ pub struct Options {
     pub disk_reserve_bytes: u64,
     /// Percent of a sealed generation's bytes that may still be alive for it to be evacuated.
     pub evacuate_below_percent: u8,
-    /// How long a generation has to stay below that before it is evacuated; `None` is its class's generation age.
+    /// How long a generation has to stay below that before it is evacuated; `None` is its class's generation age, or a
+    /// minute if its logs are compacted.
     /// Retention alone empties most generations soon after; copying those would be a waste.
     pub evacuate_after: Option<Duration>,
     /// Bytes that one call of maintenance copies at most.

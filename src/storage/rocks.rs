@@ -6,6 +6,11 @@
 //! ```
 //! A log's batches lie in one or more generations; its *ranges* say from which offset on in which. A generation is
 //! dropped whole when no log has records in it; records that hold one up are copied to the newest (maintain.rs).
+//!
+//! What compaction leaves of a stretch goes to a generation of the class's *cleaned* kind, and the range with it, in one
+//! write: nothing is deleted where it lay. So a generation may hold batches that a log has left behind there. They stay
+//! out of sight because a log's ranges meet without overlap, and because whatever makes a log lie in a generation anew
+//! (apply.rs, maintain.rs) first makes sure that nothing of it is there already.
 
 mod apply;
 mod catalogue;

@@ -133,12 +133,14 @@ pub trait Storage: Send + Sync + std::fmt::Debug + std::any::Any {
     /// generations. Unknown ones are passed over.
     fn drop_logs(&self, logs: &[LogId]) -> Result<(), StorageError>;
 
-    /// Performs a group of writes as one atomic write that is in memory and in the write-ahead log's buffer afterwards;
+    /// Performs a group of writes as one atomic write (in parts, where one of them replaces or cuts what another of the
+    /// same log has just changed), which is in memory and in the write-ahead log's buffer afterwards;
     /// [`Storage::flush_wal`] and [`Storage::sync_wal`] make it last. Gives one result per write. A refused write
     /// changes nothing and lets the others through.
     ///
     /// `Truncate` cuts at a batch's edge: a batch that holds the offset goes whole, so the end may come to lie below it.
-    /// `SetStart` never moves down; beyond the end it moves the end along.
+    /// `SetStart` never moves down; beyond the end it moves the end along. `Replace` takes effect as a whole: a reader
+    /// or a crash meets either what was there or what came instead.
     fn apply(&self, group: &[JournalWrite]) -> Vec<Result<(), StorageError>>;
 
     /// Hands everything applied to the operating system: it survives the process, not the machine.
@@ -154,7 +156,8 @@ pub trait Storage: Send + Sync + std::fmt::Debug + std::any::Any {
     fn end_offset(&self, log: LogId) -> Result<Offset, StorageError>;
 
     /// Reads whole batches: from the one that holds `from`, all that begin below `until`, in all at most `max_bytes` —
-    /// but one at least, however large, if `min_one`. Each is verified. `from` must lie between start and end.
+    /// but one at least, however large, if `min_one`. Each is verified. `from` must lie between start and end. Where
+    /// compaction left a hole it begins with the next batch; there may be none below `until`.
     fn read(
         &self,
         log: LogId,

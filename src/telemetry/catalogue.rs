@@ -74,6 +74,14 @@ catalogue! {
     SYNC_DURATION: Histogram "callboard_commit_sync_duration_seconds" [] "seconds", "Waiting for the disk to confirm one group.";
     LOG_GENERATIONS: Gauge "callboard_log_generations" [] "generations", "Generations of the log that hold data.";
     LOG_BYTES: Gauge "callboard_log_bytes" [] "bytes", "Disk space that the logs take.";
+    COMPACTION_ROUNDS: Counter "callboard_compaction_rounds_total" [] "rounds", "Rounds of compaction that came to their end.";
+    COMPACTION_ABANDONED: Counter "callboard_compaction_abandoned_rounds_total" [] "rounds", "Rounds of compaction that were given up half-way; what they had done stays done.";
+    COMPACTION_READ: Counter "callboard_compaction_read_bytes_total" [] "bytes", "Bytes of batches that compaction has read; those of dirty parts count twice.";
+    COMPACTION_WRITTEN: Counter "callboard_compaction_written_bytes_total" [] "bytes", "Bytes of batches that compaction has written in the place of others.";
+    COMPACTION_DROPPED: Counter "callboard_compaction_dropped_records_total" [] "records", "Records that compaction has removed.";
+    COMPACTION_DURATION: Histogram "callboard_compaction_duration_seconds" [] "seconds", "From the beginning of a round of compaction over one partition to its end.";
+    COMPACTION_UNCLEANABLE: Gauge "callboard_compaction_uncleanable_partitions" [] "partitions", "Partitions that compaction leaves alone since it met damage in them; their disk space grows.";
+    COMPACTION_DIRTY: Gauge "callboard_compaction_max_dirty_percent" [] "percent", "The largest part of any compacted log that waits for compaction.";
     DISK_FREE: Gauge "callboard_disk_free_bytes" [] "bytes", "Free space where the data lies.";
     DISK_TOTAL: Gauge "callboard_disk_total_bytes" [] "bytes", "Size of the disk where the data lies.";
     DISK_FULL: Gauge "callboard_disk_full" [] "flag", "1 while produce is refused because free space is below the reserve.";

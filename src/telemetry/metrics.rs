@@ -116,6 +116,22 @@ pub struct Handles {
     pub log_generations: Gauge,
     /// Disk space that the logs take.
     pub log_bytes: Gauge,
+    /// Rounds of compaction that came to their end.
+    pub compaction_rounds: Counter,
+    /// Rounds of compaction that were given up half-way.
+    pub compaction_abandoned: Counter,
+    /// Bytes of batches that compaction has read.
+    pub compaction_read_bytes: Counter,
+    /// Bytes of batches that compaction has written.
+    pub compaction_written_bytes: Counter,
+    /// Records that compaction has removed.
+    pub compaction_dropped: Counter,
+    /// Rounds of compaction, from beginning to end.
+    pub compaction_duration: Histogram,
+    /// Partitions that compaction leaves alone.
+    pub compaction_uncleanable: Gauge,
+    /// The largest part of any compacted log that waits.
+    pub compaction_max_dirty: Gauge,
     /// Free space where the data lies.
     pub disk_free: Gauge,
     /// Size of the disk where the data lies.
@@ -193,6 +209,14 @@ impl Metrics {
             sync_duration: Histogram::default(),
             log_generations: Gauge::default(),
             log_bytes: Gauge::default(),
+            compaction_rounds: Counter::default(),
+            compaction_abandoned: Counter::default(),
+            compaction_read_bytes: Counter::default(),
+            compaction_written_bytes: Counter::default(),
+            compaction_dropped: Counter::default(),
+            compaction_duration: Histogram::default(),
+            compaction_uncleanable: Gauge::default(),
+            compaction_max_dirty: Gauge::default(),
             disk_free: Gauge::default(),
             disk_total: Gauge::default(),
             disk_full: Gauge::default(),

@@ -68,7 +68,8 @@ pub fn max_timestamp(batches: &[u8]) -> Result<Option<TimedRecord>, LookupError>
     let mut latest: Option<(BatchHeader, &[u8])> = None;
     for batch in Batches::new(batches) {
         let (header, bytes) = batch?;
-        if latest.is_none_or(|(best, _)| header.max_timestamp > best.max_timestamp) {
+        // One that compaction has emptied still says when its newest record was.
+        if header.count > 0 && latest.is_none_or(|(best, _)| header.max_timestamp > best.max_timestamp) {
             latest = Some((header, bytes));
         }
     }

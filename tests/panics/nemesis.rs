@@ -36,6 +36,7 @@ const KINDS: &[Kind] = &[
     Kind { name: "broker's applier", path: "node/broker/applier", means: Means::Panic },
     Kind { name: "controller", path: "node/controller/active", means: Means::Panic },
     Kind { name: "storage keeper", path: "node/storage/keeper", means: Means::Panic },
+    Kind { name: "cleaner", path: "node/broker/cleaner", means: Means::Kill },
     Kind { name: "listener", path: "node/gateway/listener", means: Means::Kill },
     Kind { name: "admin server", path: "node/admin/server", means: Means::Kill },
     Kind { name: "pool of leaders", path: "node/broker/partitions", means: Means::PanicOverChild("*") },

@@ -18,8 +18,9 @@ use callboard_wire::messages::{
 
 use crate::rig::{PATIENCE, Rig};
 
-/// Kafka's number of the resource "topic".
+/// Kafka's numbers of the resources "topic" and "broker".
 const TOPIC: i8 = 2;
+const BROKER: i8 = 4;
 
 /// A client of this node.
 pub(crate) fn connect(rig: &Rig) -> Client {
@@ -139,13 +140,22 @@ pub(crate) fn offset_at(client: &mut Client, topic: &str, partition: i32, timest
 
 /// Sets, or without a value takes away, one setting of a topic; the error code.
 pub(crate) fn configure(client: &mut Client, topic: &str, name: &str, value: Option<&str>) -> i16 {
+    alter(client, TOPIC, topic, name, value)
+}
+
+/// Sets one setting of all brokers; the error code.
+pub(crate) fn configure_brokers(client: &mut Client, name: &str, value: &str) -> i16 {
+    alter(client, BROKER, "", name, Some(value))
+}
+
+fn alter(client: &mut Client, kind: i8, resource_name: &str, name: &str, value: Option<&str>) -> i16 {
     let mut config = IncrementalAlterableConfig::default();
     config.name = name.to_owned().into();
     config.config_operation = i8::from(value.is_none());
     config.value = value.map(|value| value.to_owned().into());
     let mut resource = IncrementalAlterConfigsResource::default();
-    resource.resource_type = TOPIC;
-    resource.resource_name = topic.to_owned().into();
+    resource.resource_type = kind;
+    resource.resource_name = resource_name.to_owned().into();
     resource.configs = vec![config];
     let mut request = IncrementalAlterConfigsRequest::default();
     request.resources = vec![resource];

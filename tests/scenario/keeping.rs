@@ -104,7 +104,7 @@ fn retention_by_time_moves_the_start_and_returns_the_disk() {
 }
 
 /// Bytes of all tables below the data folder; what the write-ahead log still holds of them goes with the next ones.
-fn disk(rig: &Rig) -> u64 {
+pub(crate) fn disk(rig: &Rig) -> u64 {
     fn below(folder: &std::path::Path) -> u64 {
         let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
         entries

@@ -2,6 +2,7 @@
 
 mod calls;
 mod codecs;
+mod compacting;
 mod groups;
 mod hostile;
 mod internal;

@@ -198,3 +198,15 @@ fn metadata_frame(correlation_id: i32) -> Vec<u8> {
     frame.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
     frame
 }
+
+#[test]
+fn a_connection_that_falls_silent_after_a_large_request_stays_open() {
+    let rig = Rig::start();
+    let mut client = connect(&rig);
+    client.create_topic("orders", 1, &[]).expect("a topic");
+    // Large enough that its end is read into a buffer of just its size.
+    append(&mut client, "orders", large(900_000));
+    std::thread::sleep(Duration::from_secs(11));
+    assert_eq!(append(&mut client, "orders", batch(&[b"more"])), 1);
+    rig.stop();
+}

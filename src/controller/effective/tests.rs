@@ -71,6 +71,7 @@ fn every_value_reaches_the_typed_config() {
         compression_type: CompressionType::Producer,
         flush_mode: FlushMode::Async,
         producer_expiration: Duration::from_secs(24 * 3600),
+        compaction: CompactionConfig::default(),
     };
     assert_eq!(config, expected);
 }
@@ -118,7 +119,7 @@ fn settings_are_checked_when_they_are_taken() {
         error("num.partitions", "0"),
         "Invalid value 0 for configuration num.partitions: Value must be at least 1"
     );
-    assert!(error("log.cleanup.policy", "compact").contains("is not served"));
+    assert!(error("log.cleaner.threads", "2").contains("is not served"));
     let both = StaticConfig::new(configs(&[("log.flush.mode", "async"), ("log.flush.interval.ms", "10")]));
     assert!(matches!(both, Err(ConfigError::Conflict(_))));
 }
@@ -160,4 +161,36 @@ fn the_first_thing_said_about_a_config_is_the_value_that_counts() {
         assert_eq!(shown, expected, "{}", config.name);
         assert!(found.is_sorted_by_key(|found| found.source), "{}", config.name);
     }
+}
+
+#[test]
+fn what_compaction_goes_by_comes_from_topic_and_broker() {
+    let settings = StaticConfig::new(configs(&[("log.cleaner.enable", "false")])).expect("legal");
+    let (cluster, broker) = (configs(&[("log.cleaner.backoff.ms", "7")]), configs(&[]));
+    let topic = configs(&[
+        ("cleanup.policy", "compact,delete"),
+        ("min.cleanable.dirty.ratio", "0.01"),
+        ("min.compaction.lag.ms", "5"),
+        ("delete.retention.ms", "60"),
+    ]);
+    let layers = Layers::new(&broker, &cluster, &settings);
+    let config = layers.with_topic(&topic).log_config();
+    assert_eq!(config.cleanup_policy, CleanupPolicy { delete: true, compact: true });
+    let expected = CompactionConfig {
+        min_dirty_millionths: 10_000,
+        min_lag: Duration::from_millis(5),
+        max_lag: None,
+        delete_retention: Duration::from_millis(60),
+    };
+    assert_eq!(config.compaction, expected);
+    let cleaner = CleanerConfig {
+        enabled: false,
+        backoff: Duration::from_millis(7),
+        map_bytes: 128 << 20,
+        bytes_per_second: None,
+    };
+    assert_eq!(layers.cleaner_config(), cleaner);
+    let slow = configs(&[("log.cleaner.io.max.bytes.per.second", "2.5E6")]);
+    let slow = Layers::new(&broker, &slow, &settings).cleaner_config();
+    assert_eq!(slow.bytes_per_second, Some(2_500_000));
 }

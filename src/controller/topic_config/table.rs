@@ -10,8 +10,6 @@ const fn same(name: &'static str) -> Synonym {
     Synonym { name, unit: Unit::Same }
 }
 
-const NO_COMPACTION: &str =
-    "it tunes compaction, and no topic is compacted as long as cleanup.policy=compact is refused";
 const NO_TIERS: &str = "it shapes the local part of a tiered log, and remote.storage.enable admits no tiered log";
 const NO_SEGMENT_FILES: &str =
     "a partition has no segment files of its own: all partitions share one journal, which is cut by size and age";
@@ -23,10 +21,7 @@ pub const ALL: &[TopicConfig] = &[
         config_type: ConfigType::List,
         default: "delete",
         valid: Valid::EachOf(&["compact", "delete"]),
-        status: Status::HonouredBut {
-            refused: &["compact"],
-            reason: "compaction comes with a later release; until then such a topic would grow without bound",
-        },
+        status: Status::Honoured,
         synonyms: &[same("log.cleanup.policy")],
         documentation: "What happens to old records. 'delete' removes them once they exceed the retention time or \
                         size; \
@@ -76,7 +71,7 @@ pub const ALL: &[TopicConfig] = &[
         config_type: ConfigType::Long,
         default: "86400000",
         valid: Valid::AtLeast(0),
-        status: Status::Accepted(NO_COMPACTION),
+        status: Status::Honoured,
         synonyms: &[same("log.cleaner.delete.retention.ms")],
         documentation: "How long compaction leaves a record without a value in place, so that readers learn that its \
                         key is gone.",
@@ -178,7 +173,7 @@ pub const ALL: &[TopicConfig] = &[
         config_type: ConfigType::Long,
         default: NO_BOUND,
         valid: Valid::AtLeast(1),
-        status: Status::Accepted(NO_COMPACTION),
+        status: Status::Honoured,
         synonyms: &[same("log.cleaner.max.compaction.lag.ms")],
         documentation: "The longest that a record waits before compaction looks at it.",
     },
@@ -226,7 +221,7 @@ pub const ALL: &[TopicConfig] = &[
         config_type: ConfigType::Double,
         default: "0.5",
         valid: Valid::Ratio,
-        status: Status::Accepted(NO_COMPACTION),
+        status: Status::Honoured,
         synonyms: &[same("log.cleaner.min.cleanable.ratio")],
         documentation: "The share of a log that must be new since the last compaction before the next one.",
     },
@@ -235,7 +230,7 @@ pub const ALL: &[TopicConfig] = &[
         config_type: ConfigType::Long,
         default: "0",
         valid: Valid::AtLeast(0),
-        status: Status::Accepted(NO_COMPACTION),
+        status: Status::Honoured,
         synonyms: &[same("log.cleaner.min.compaction.lag.ms")],
         documentation: "The shortest that a record stays before compaction may remove it.",
     },
@@ -345,8 +340,8 @@ pub const ALL: &[TopicConfig] = &[
         valid: Valid::AtLeast(1),
         status: Status::Honoured,
         synonyms: &[same("log.roll.ms"), Synonym { name: "log.roll.hours", unit: Unit::Hours }],
-        documentation: "The longest that records wait until their slice of the log is closed, so that retention can \
-                        take it.",
+        documentation: "The longest that records wait until their slice of the log is closed, so that retention and \
+                        compaction can take it. A slice is also closed at one mebibyte, whatever segment.bytes says.",
     },
     TopicConfig {
         name: "unclean.leader.election.enable",

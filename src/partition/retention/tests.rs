@@ -27,7 +27,9 @@ fn retain(rig: &mut Rig, entries: usize) -> Effects {
     let mut all = Vec::new();
     while let Some(query) = rig.leader.retention_query(rig.now) {
         let found = rig.disk.index_from(&query.from_key, entries);
-        all.extend(rig.call(|leader, now, effects| leader.apply_retention(&found, now, effects).expect("readable")));
+        all.extend(
+            rig.call(|leader, now, effects| leader.apply_retention(&query, &found, now, effects).expect("readable")),
+        );
         all.extend(rig.settle());
     }
     all
@@ -74,7 +76,7 @@ fn what_retention_asks_for_is_one_write_that_needs_no_sync() {
     assert_eq!(query.from_key, index_key(Offset(0)));
     let entries = rig.disk.index_from(&query.from_key, 10);
     let mut effects = Vec::new();
-    rig.leader.apply_retention(&entries, rig.now, &mut effects).expect("readable");
+    rig.leader.apply_retention(&query, &entries, rig.now, &mut effects).expect("readable");
     let index = |start| LogWrite::Delete { family: StateFamily::Index, key: index_key(Offset(start)) };
     let writes = vec![index(0), index(1), LogWrite::SetStart(Offset(2))];
     assert_eq!(effects, [Effect::Write { ticket: Ticket(4), durability: Durability::Written, writes }]);
@@ -119,12 +121,13 @@ fn stale_and_foreign_entries_do_no_harm() {
     let mut rig = rig(config(None), &[0, 0, 9000]);
     rig.now = at(HOUR + 1);
     let stale = rig.disk.index_from(&[], 10);
+    let query = rig.leader.retention_query(rig.now).expect("due");
     retain(&mut rig, 1);
     assert_eq!(rig.disk.start, Offset(2));
-    rig.call(|leader, now, effects| leader.apply_retention(&stale, now, effects).expect("readable"));
+    rig.call(|leader, now, effects| leader.apply_retention(&query, &stale, now, effects).expect("readable"));
     assert_eq!(rig.journal.len(), 0);
     rig.call(|leader, now, effects| {
-        assert!(leader.apply_retention(&[(vec![1], vec![2])], now, effects).is_err());
+        assert!(leader.apply_retention(&query, &[(vec![1], vec![2])], now, effects).is_err());
     });
     assert_eq!(rig.leader.snapshot().start, Offset(2));
 }
@@ -214,12 +217,13 @@ fn epochs_below_the_start_go_with_it() {
 fn a_leader_that_ended_deletes_nothing() {
     let mut rig = rig(config(Some(1)), &[0]);
     let entries = rig.disk.index_from(&[], 10);
+    let query = rig.leader.retention_query(rig.now).expect("due");
     rig.append(0, Acks::None, &Made::of(1, WALL));
     let ticket = rig.journal[0].0;
     rig.call(|leader, _, effects| leader.write_failed(ticket, WriteError::Full, effects));
     assert_eq!(delete(&mut rig, 1, 1), [deleted(1, Err(DeleteError::Storage(WriteError::Full)))]);
     assert_eq!(rig.leader.retention_query(rig.now), None);
     rig.journal.clear();
-    rig.call(|leader, now, effects| leader.apply_retention(&entries, now, effects).expect("readable"));
+    rig.call(|leader, now, effects| leader.apply_retention(&query, &entries, now, effects).expect("readable"));
     assert_eq!((rig.journal.len(), rig.leader.snapshot().start), (0, Offset(0)));
 }

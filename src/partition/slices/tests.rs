@@ -52,7 +52,7 @@ fn a_slice_without_times_is_as_old_as_its_last_append() {
 
 #[test]
 fn a_slice_stays_open_for_a_sixteenth_of_the_retention_at_most() {
-    let mut slices = Slices::recovered(None, None, Offset(0));
+    let mut slices = Slices::recovered(None, None, Offset(0), None);
     let config = |retention: Option<u64>, segment, delete| LogConfig {
         retention: retention.map(Duration::from_secs),
         segment: Duration::from_secs(segment),
@@ -72,7 +72,7 @@ fn a_slice_stays_open_for_a_sixteenth_of_the_retention_at_most() {
 
 #[test]
 fn bytes_are_counted_from_the_oldest_slice_on() {
-    let mut slices = Slices::recovered(None, None, Offset(0));
+    let mut slices = Slices::recovered(None, None, Offset(0), None);
     let mut writes = Vec::new();
     let batch = Made::of(1, WALL).batch();
     let len = batch.len() as u64;

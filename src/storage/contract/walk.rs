@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use callboard_model::{JournalWrite, LogId, LogWrite, Offset, PartitionIndex, StateFamily, StoredBatch, Timestamp};
+use callboard_model::{
+    CleanupPolicy, JournalWrite, LogConfig, LogId, LogWrite, Offset, PartitionIndex, StateFamily, StoredBatch,
+    Timestamp,
+};
 
 use super::{batch, topic, write};
 use crate::{RetentionClass, Storage, StorageError};
@@ -39,6 +42,33 @@ impl Model {
 
     fn truncate(&mut self, to: i64) {
         self.batches.retain(|batch| batch.header.end_offset().0 <= to);
+    }
+
+    /// Some neighbours give way to some of them, of some only a shorter form stays.
+    fn compact(&mut self, dice: &mut Dice) -> Option<LogWrite> {
+        let count = dice.below(self.batches.len() as u64 + 1) as usize;
+        let first = dice.below((self.batches.len() - count) as u64 + 1) as usize;
+        let old: Vec<_> = self.batches[first..first + count].to_vec();
+        let (from, until) = (old.first()?.header.base_offset, old.last()?.header.end_offset());
+        let ends_log = until.0 == self.end();
+        let mut kept: Vec<_> = Vec::new();
+        for (at, batch) in old.iter().enumerate() {
+            match dice.below(3) {
+                0 if !(ends_log && at + 1 == old.len()) => {}
+                1 => kept.push(batch.clone()),
+                _ => {
+                    let (base, delta) = (batch.header.base_offset.0, batch.header.last_offset_delta);
+                    kept.push(super::batch(base, delta + 1, &[dice.below(256) as u8; 100]));
+                }
+            }
+        }
+        // A hole before it belongs to it as well.
+        let from = match first.checked_sub(1) {
+            Some(before) if dice.below(2) == 0 => self.batches[before].header.end_offset(),
+            _ => from,
+        };
+        self.batches.splice(first..first + count, kept.iter().cloned());
+        Some(LogWrite::Replace { from, until, batches: kept })
     }
 
     fn from(&self, offset: i64) -> impl Iterator<Item = &StoredBatch> {
@@ -116,12 +146,17 @@ pub fn walk(seed: u64, steps: u64, reopen: Reopen<'_>) {
 
 fn class(dice: &mut Dice) -> RetentionClass {
     let retention = [Some(60), Some(60 * 60), None][dice.below(3) as usize];
-    RetentionClass::of_retention(retention.map(std::time::Duration::from_secs))
+    let cleanup_policy = CleanupPolicy { delete: true, compact: dice.below(2) == 0 };
+    let retention = retention.map(std::time::Duration::from_secs);
+    RetentionClass::of(&LogConfig { cleanup_policy, retention, ..LogConfig::default() })
 }
 
 /// A random write, done to the model and described for the journal.
 fn change(log: LogId, model: &mut Model, dice: &mut Dice) -> JournalWrite {
     let mut writes = Vec::new();
+    if dice.below(8) == 0 {
+        return write(log, model.compact(dice).into_iter().collect());
+    }
     for _ in 0..1 + dice.below(3) {
         match dice.below(20) {
             0 => {
@@ -141,13 +176,13 @@ fn change(log: LogId, model: &mut Model, dice: &mut Dice) -> JournalWrite {
                 writes.push(LogWrite::SetStart(Offset(to)));
             }
             3..6 => {
-                let (family, key) = (dice.below(3) as usize, vec![dice.below(6) as u8; 1 + dice.below(2) as usize]);
+                let (family, key) = (dice.below(4) as usize, vec![dice.below(6) as u8; 1 + dice.below(2) as usize]);
                 let value = vec![dice.below(256) as u8; dice.below(9) as usize];
                 model.state.insert((family, key.clone()), value.clone());
                 writes.push(LogWrite::Put { family: StateFamily::ALL[family], key, value });
             }
             6 => {
-                let (family, key) = (dice.below(3) as usize, vec![dice.below(6) as u8]);
+                let (family, key) = (dice.below(4) as usize, vec![dice.below(6) as u8]);
                 model.state.remove(&(family, key.clone()));
                 writes.push(LogWrite::Delete { family: StateFamily::ALL[family], key });
             }

@@ -21,8 +21,27 @@ struct Staged {
     log: Arc<Log>,
     state: LogState,
     end: Offset,
+    /// The end of what the database has of it, apart from what this group appends.
+    stored_end: Offset,
     appended: Vec<Offset>,
     entry_changed: bool,
+    /// Whether this group has put survivors in the place of batches.
+    replaced: bool,
+    /// Whether it has cut the log.
+    cut: bool,
+}
+
+/// Where a planned write goes.
+#[derive(Default)]
+struct Places {
+    /// Where its truncations cut, in order.
+    cuts: Vec<Offset>,
+    /// The generation of its appends.
+    appends: Option<u32>,
+    /// From where on that generation has batches that the log left behind: they go before the first append.
+    stale_from: Option<Offset>,
+    /// The generation of its survivors.
+    survivors: Option<u32>,
 }
 
 /// The group while it is put together.
@@ -52,10 +71,20 @@ impl RocksStorage {
         if let Err(error) = self.check_open() {
             return vec![Err(error); writes.len()];
         }
+        let mut results = Vec::with_capacity(writes.len());
+        while results.len() < writes.len() {
+            let rest = &writes[results.len()..];
+            results.append(&mut self.apply_together(&mut writer, rest));
+        }
+        results
+    }
+
+    /// Performs the first writes of a group as one, up to one that has to see them in the database.
+    fn apply_together(&self, writer: &mut Writer, writes: &[JournalWrite]) -> Vec<Result<(), StorageError>> {
         let capacity = writes.iter().map(JournalWrite::batch_bytes).sum::<usize>() + 64 * writes.len();
         let mut group = Group {
             storage: self,
-            writer: &mut writer,
+            writer,
             batch: WriteBatch::with_capacity_bytes(capacity),
             logs: HashMap::new(),
             handles: HashMap::new(),
@@ -64,6 +93,9 @@ impl RocksStorage {
         };
         let mut results = Vec::with_capacity(writes.len());
         for write in writes {
+            if group.must_end_before(write) {
+                break;
+            }
             results.push(group.stage(write).map_err(|error| unstaged(write.log, error)));
         }
         if let Err(error) = group.finish() {
@@ -123,30 +155,80 @@ impl RocksStorage {
 }
 
 impl Group<'_> {
+    /// Whether a write looks at batches that this group is about to change: survivors and cuts go by what is stored.
+    fn must_end_before(&self, write: &JournalWrite) -> bool {
+        let Some(staged) = self.logs.get(&write.log) else { return false };
+        write.writes.iter().any(|change| match change {
+            LogWrite::Replace { until, .. } => staged.replaced || staged.cut || *until > staged.stored_end,
+            LogWrite::Truncate(_) => staged.replaced,
+            _ => false,
+        })
+    }
+
     fn stage(&mut self, write: &JournalWrite) -> Result<(), StorageError> {
-        if write.writes.iter().any(|write| matches!(write, LogWrite::Append(_))) {
+        let bytes = write.batch_bytes() as u64;
+        if bytes > 0 {
             let space = &self.storage.space;
-            let bytes = write.batch_bytes() as u64;
             // One look per group decides for all of it.
             self.room.get_or_insert_with(|| space.check(bytes)).clone()?;
         }
         if !self.logs.contains_key(&write.log) {
             let log = self.storage.catalogue.get(write.log)?;
-            let view = self.storage.view(&log)?;
+            let end = self.storage.view(&log)?.end;
             let state = log.lock().clone();
-            let staged = Staged { log, state, end: view.end, appended: Vec::new(), entry_changed: false };
+            let staged = Staged {
+                log,
+                state,
+                end,
+                stored_end: end,
+                appended: Vec::new(),
+                entry_changed: false,
+                replaced: false,
+                cut: false,
+            };
             self.logs.insert(write.log, staged);
         }
-        let cuts = self.plan(write)?;
+        let mut places = Places { cuts: self.plan(write)?, ..Places::default() };
         // Made before anything is staged: making it can fail.
-        if write.writes.iter().any(|write| matches!(write, LogWrite::Append(_))) {
-            let class = self.logs[&write.log].state.class;
-            let generation = self.generation_for(class)?;
-            self.handle(generation.seq)?;
-            self.perform(write, cuts, Some(generation.seq));
-        } else {
-            self.perform(write, cuts, None);
+        self.place_appends(write, &mut places)?;
+        self.place_survivors(write, &mut places)?;
+        self.perform(write, places);
+        Ok(())
+    }
+
+    fn place_appends(&mut self, write: &JournalWrite, places: &mut Places) -> Result<(), StorageError> {
+        if !write.writes.iter().any(|write| matches!(write, LogWrite::Append(_))) {
+            return Ok(());
         }
+        let seq = self.generation_for(self.logs[&write.log].state.class)?.seq;
+        self.handle(seq)?;
+        let staged = &self.logs[&write.log];
+        let goes_on = staged.state.ranges.last().is_some_and(|range| range.generation == seq);
+        let from = places.cuts.iter().copied().fold(staged.end, Offset::min);
+        // Where a log goes on in its last generation there is nothing behind its end, unless it is cut there now.
+        if (!goes_on || from < staged.end) && self.storage.has_batches(seq, write.log, from, None)? {
+            places.stale_from = Some(from);
+        }
+        places.appends = Some(seq);
+        Ok(())
+    }
+
+    /// Survivors go to a generation that has nothing else of the log where they are put: what it left behind there
+    /// would stand among them.
+    fn place_survivors(&mut self, write: &JournalWrite, places: &mut Places) -> Result<(), StorageError> {
+        let mut stretches = write.writes.iter().filter_map(|write| match write {
+            LogWrite::Replace { from, until, .. } => Some((*from, *until)),
+            _ => None,
+        });
+        let Some((from, until)) = stretches.next() else { return Ok(()) };
+        let class = self.logs[&write.log].state.class.cleaned();
+        let mut to = self.generation_for(class)?;
+        if self.storage.has_batches(to.seq, write.log, from, Some(until))? {
+            self.storage.seal(self.writer, &to)?;
+            to = self.generation_for(class)?;
+        }
+        self.handle(to.seq)?;
+        places.survivors = Some(to.seq);
         Ok(())
     }
 
@@ -205,6 +287,21 @@ impl Group<'_> {
                     end = start.max(cut);
                     cuts.push(cut);
                 }
+                LogWrite::Replace { from, until, batches } => {
+                    let (from, until) = (*from, *until);
+                    let refused = |reason| Err(StorageError::NotReplaceable { log: write.log, from, until, reason });
+                    if !crate::memory::is_alone(&write.writes) {
+                        return refused(crate::memory::NOT_ALONE);
+                    }
+                    if !crate::memory::replacement_fits(from, until, batches, end) || until > staged.stored_end {
+                        return refused(crate::memory::NOT_FITTING);
+                    }
+                    let ranges = &staged.state.ranges;
+                    let inside = until < staged.stored_end && self.storage.lies_across(write.log, ranges, until)?;
+                    if inside || self.storage.lies_across(write.log, ranges, from)? {
+                        return refused(crate::memory::NOT_AN_EDGE);
+                    }
+                }
                 LogWrite::Put { .. } | LogWrite::Delete { .. } => {}
             }
         }
@@ -214,14 +311,17 @@ impl Group<'_> {
         Ok(cuts)
     }
 
-    /// Stages a planned write. `generation` is where its appends go.
-    fn perform(&mut self, write: &JournalWrite, cuts: Vec<Offset>, generation: Option<u32>) {
+    /// Stages a planned write.
+    fn perform(&mut self, write: &JournalWrite, places: Places) {
         let staged = self.logs.get_mut(&write.log).expect("staged by the caller");
-        let mut cuts = cuts.into_iter();
+        let mut cuts = places.cuts.into_iter();
+        if let (Some(from), Some(seq)) = (places.stale_from, places.appends) {
+            self.batch.delete_range_cf(&self.handles[&seq], batch_key(write.log, from), log_limit(write.log));
+        }
         for change in &write.writes {
             match change {
                 LogWrite::Append(stored) => {
-                    let seq = generation.expect("found by the caller for every write that appends");
+                    let seq = places.appends.expect("found by the caller for every write that appends");
                     let base = stored.header.base_offset;
                     let key = batch_key(write.log, base);
                     if staged.state.ranges.last().is_none_or(|range| range.generation != seq) {
@@ -244,8 +344,20 @@ impl Group<'_> {
                 LogWrite::Truncate(_) => {
                     let cut = cuts.next().expect("planned for every truncation");
                     if cut < staged.end {
-                        truncate(&mut self.batch, &self.handles, self.storage, staged, cut, generation);
+                        truncate(&mut self.batch, &self.handles, self.storage, staged, cut, places.appends);
                     }
+                }
+                LogWrite::Replace { from, until, batches } => {
+                    let seq = places.survivors.expect("found by the caller for every write that replaces");
+                    for stored in batches {
+                        let key = batch_key(write.log, stored.header.base_offset);
+                        self.batch.put_cf(&self.handles[&seq], key, &stored.bytes);
+                        *self.bytes.entry(seq).or_default() += stored.bytes.len() as u64;
+                    }
+                    let ranges = replaced_ranges(&staged.state.ranges, *from, *until, staged.end, seq);
+                    stage_ranges(&mut self.batch, self.storage, write.log, &staged.state.ranges, &ranges);
+                    staged.state.ranges = ranges.into();
+                    staged.replaced = true;
                 }
                 LogWrite::Put { family, key, value } => {
                     let family = self.storage.fixed(family.name());
@@ -300,15 +412,14 @@ fn truncate(
     let log = staged.log.id;
     let ranges = Arc::clone(&staged.state.ranges);
     let from = range_of(&ranges, cut);
-    for (at, range) in ranges.iter().enumerate().skip(from) {
-        let limit = ranges.get(at + 1).map_or_else(|| log_limit(log), |next| batch_key(log, next.first));
-        let first = batch_key(log, cut.max(range.first));
+    for range in &ranges[from..] {
         debug_assert!(
             handles.contains_key(&range.generation) || appending.is_some(),
             "handles were taken while planning"
         );
         if let Some(handle) = handles.get(&range.generation) {
-            batch.delete_range_cf(handle, first, limit);
+            // To the log's end, wherever the range ends: what it left behind there must not come to light.
+            batch.delete_range_cf(handle, batch_key(log, cut), log_limit(log));
         }
         if range.first >= cut {
             batch.delete_cf(&storage.fixed(RANGES), batch_key(log, range.first));
@@ -317,4 +428,37 @@ fn truncate(
     staged.state.ranges = ranges.iter().copied().filter(|range| range.first < cut).collect();
     staged.appended.retain(|base| *base < cut);
     staged.end = staged.state.start.max(cut);
+    staged.stored_end = staged.stored_end.min(staged.end);
+    staged.cut = true;
+}
+
+/// The ranges of a log after its stretch `[from, until)` came to lie in another generation.
+fn replaced_ranges(ranges: &[Range], from: Offset, until: Offset, end: Offset, to: u32) -> Vec<Range> {
+    let before = ranges.iter().copied().filter(|range| range.first < from);
+    let moved = Range { first: from, generation: to };
+    let rest = ranges.get(range_of(ranges, until)).filter(|_| until < end);
+    let rest = rest.map(|rest| Range { first: until.max(rest.first), generation: rest.generation });
+    let behind = ranges.iter().copied().filter(|range| range.first > until && rest.is_none_or(|rest| rest != *range));
+    joined(before.chain([moved]).chain(rest).chain(behind))
+}
+
+/// Neighbours in the same generation become one range.
+pub(super) fn joined(ranges: impl Iterator<Item = Range>) -> Vec<Range> {
+    let mut out: Vec<Range> = Vec::new();
+    for range in ranges {
+        if out.last().is_none_or(|last| last.generation != range.generation) {
+            out.push(range);
+        }
+    }
+    out
+}
+
+/// Stages what has changed between two lists of a log's ranges.
+pub(super) fn stage_ranges(batch: &mut WriteBatch, storage: &RocksStorage, log: LogId, old: &[Range], new: &[Range]) {
+    for gone in old.iter().filter(|range| !new.contains(range)) {
+        batch.delete_cf(&storage.fixed(RANGES), batch_key(log, gone.first));
+    }
+    for come in new.iter().filter(|range| !old.contains(range)) {
+        batch.put_cf(&storage.fixed(RANGES), batch_key(log, come.first), come.generation.to_be_bytes());
+    }
 }

@@ -1,10 +1,11 @@
 //! Keys and small values of the database, byte by byte.
 //!
 //! ```text
-//! log.<class>.<seq>            log u32 BE | base offset u64 BE              -> whole batch
+//! log.<class>.<seq>            log u32 BE | base offset u64 BE              -> whole batch; what compaction left lies in
+//!                                                                           a class of its own, -cleaned
 //! logs                         log u32 BE                                   -> topic 16 | partition i32 | class u8 | start i64
 //! ranges                       log u32 BE | first offset u64 BE             -> generation u32
-//! epochs, producers, index     log u32 BE | key                             -> value
+//! epochs, producers, index, compaction   log u32 BE | key                   -> value
 //! default                      "format" -> u32, "next_log" -> u32, "next_generation" -> u32,
 //!                              "generation/" seq u32 BE                     -> sealed u8 | created i64
 //! ```

@@ -1,6 +1,6 @@
 //! Space: sealing generations, dropping those that all logs have moved past, evacuating those that few hold up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use callboard_model::{Offset, Timestamp};
 use rocksdb::{FlushOptions, WriteBatch};
 
+use super::apply::{joined, stage_ranges};
 use super::catalogue::{Generation, Log, Range};
 use super::families::RANGES;
 use super::keys::{batch_key, generation_key, log_limit, read_batch_key};
@@ -19,6 +20,12 @@ use crate::{MaintenanceReport, StorageError};
 const CHUNK_BYTES: u64 = 1 << 20;
 /// How often a generation's live bytes are counted.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
+/// How long little must be alive in a compacted class: no retention will empty the rest.
+const COMPACTED_AFTER: Duration = Duration::from_secs(60);
+/// Sealed generations that a compacted class may have beside two for each that its bytes would fill.
+const CROWD: usize = 8;
+/// The part of a generation's size from which on an open one that is mostly dead is sealed.
+const HOLLOW_PART: u64 = 8;
 
 /// What maintenance remembers from call to call.
 #[derive(Debug, Default)]
@@ -126,8 +133,8 @@ impl RocksStorage {
             let created = generation.created().unwrap_or(now);
             let old = passed(created, now, age);
             let full = generation.bytes() >= self.options.generation_bytes;
-            let dead = holders.get(&generation.seq).is_none_or(Vec::is_empty);
-            if old || full || dead {
+            let held = holders.get(&generation.seq).map_or(&[][..], Vec::as_slice);
+            if old || full || held.is_empty() || self.is_hollow(&generation, held) {
                 let mut writer = self.writer();
                 if !generation.sealed() {
                     self.seal(&mut writer, &generation)?;
@@ -136,6 +143,38 @@ impl RocksStorage {
             }
         }
         Ok(())
+    }
+
+    /// Whether so much of an open generation was compacted away that it should take no more: sealed, it can be evacuated.
+    fn is_hollow(&self, generation: &Generation, held: &[Arc<Log>]) -> bool {
+        if !generation.class.is_compacted() || generation.class.is_cleaned() {
+            return false;
+        }
+        let Some(handle) = self.generation_handle(generation.seq) else { return false };
+        let files = self.db.get_column_family_metadata_cf(&handle).size;
+        let percent = u64::from(self.options.evacuate_below_percent);
+        files >= self.options.generation_bytes / SMALL_PART
+            && self.live_bytes(generation, held) * 100 <= files * percent
+    }
+
+    /// Small generations of compacted classes that have become too many: rounds over many logs leave them behind.
+    fn crowded(&self, sealed: &[Arc<Generation>]) -> BTreeSet<u32> {
+        let mut by_class: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for generation in sealed.iter().filter(|generation| generation.class.is_compacted()) {
+            by_class.entry(generation.class).or_default().push((self.bytes_of(generation), generation.seq));
+        }
+        let (full, mut crowded) = (self.options.generation_bytes, BTreeSet::new());
+        for mut of_class in by_class.into_values() {
+            let bytes: u64 = of_class.iter().map(|(bytes, _)| bytes).sum();
+            let allowed = CROWD + 2 * usize::try_from(bytes.div_ceil(full.max(1))).unwrap_or(usize::MAX / 2);
+            if of_class.len() > allowed {
+                // The smallest, so many that it takes a while until there are too many again.
+                of_class.sort_unstable();
+                of_class.truncate(of_class.len() - allowed / 2);
+                crowded.extend(of_class.iter().filter(|(bytes, _)| *bytes <= full / 2).map(|(_, seq)| *seq));
+            }
+        }
+        crowded
     }
 
     /// Drops sealed generations without holders.
@@ -198,9 +237,11 @@ impl RocksStorage {
     ) -> Result<bool, StorageError> {
         let sealed: Vec<_> = self.generations.all().into_iter().filter(|generation| generation.sealed()).collect();
         let mut budget = self.options.evacuate_bytes;
+        let crowded = self.crowded(&sealed);
         for generation in sealed {
             let held = holders.get(&generation.seq).map_or(&[][..], Vec::as_slice);
-            if held.is_empty() || !self.pays(upkeep, &generation, held, now) {
+            let pays = !held.is_empty() && self.pays(upkeep, &generation, held, now);
+            if held.is_empty() || !(pays || crowded.contains(&generation.seq)) {
                 continue;
             }
             // Copying needs space that is not there; what is dead goes without it.
@@ -225,7 +266,11 @@ impl RocksStorage {
     /// Whether little enough of a generation has been alive for long enough.
     fn pays(&self, upkeep: &mut Upkeep, generation: &Generation, held: &[Arc<Log>], now: Timestamp) -> bool {
         let before = upkeep.counted.get(&generation.seq).copied();
-        let after = self.options.evacuate_after.unwrap_or_else(|| generation.class.generation_age());
+        let usual = match generation.class.is_compacted() {
+            true => COMPACTED_AFTER,
+            false => generation.class.generation_age(),
+        };
+        let after = self.options.evacuate_after.unwrap_or(usual);
         let count_due = before.is_none_or(|before| passed(before.at, now, COUNT_EVERY.min(after)));
         let counted = match before {
             Some(before) if !count_due => before,
@@ -289,14 +334,21 @@ impl RocksStorage {
             return Ok(None);
         };
         let class = log.lock().class;
-        let to = self.open_generation(writer, class)?;
+        let survived = from.class.is_cleaned() && class.is_compacted();
+        let class = if survived { class.cleaned() } else { class };
+        let mut to = self.open_generation(writer, class)?;
+        // What the log left behind there would stand among what is copied.
+        if self.has_batches(to.seq, log.id, ranges[at].first, ranges.get(at + 1).map(|next| next.first))? {
+            self.seal(writer, &to)?;
+            to = self.open_generation(writer, class)?;
+        }
         let (Some(mut iterator), Some(handle)) =
             (self.range_iterator(log.id, ranges, at, max_bytes as usize), self.generation_handle(to.seq))
         else {
             return Ok(None);
         };
         let mut batch = WriteBatch::default();
-        let (mut bytes, mut first, mut rest) = (0, None, None);
+        let (mut bytes, mut rest) = (0, None);
         seek_holding(&mut iterator, log.id, ranges[at], view.start);
         while let Some((key, value)) = iterator.item() {
             let offset = read_batch_key(key).map_or(Offset::ZERO, |(_, offset)| offset);
@@ -306,20 +358,14 @@ impl RocksStorage {
             }
             let header = self.checked(log.id, ranges[at], key, value)?;
             if header.end_offset() > view.start {
-                first.get_or_insert(offset);
                 batch.put_cf(&handle, key, value);
                 bytes += value.len() as u64;
             }
             iterator.next();
         }
         iterator.status().map_err(|error| self.unreadable(&error))?;
-        let moved = moved_ranges(ranges, at, first, rest, to.seq);
-        for gone in ranges.iter().filter(|range| !moved.contains(range)) {
-            batch.delete_cf(&self.fixed(RANGES), batch_key(log.id, gone.first));
-        }
-        for new in moved.iter().filter(|range| !ranges.contains(range)) {
-            batch.put_cf(&self.fixed(RANGES), batch_key(log.id, new.first), new.generation.to_be_bytes());
-        }
+        let moved = moved_ranges(ranges, at, rest, to.seq);
+        stage_ranges(&mut batch, self, log.id, ranges, &moved);
         self.write("evacuate a generation", batch)?;
         to.bytes.fetch_add(bytes, Ordering::Relaxed);
         log.lock().ranges = moved.into();
@@ -327,20 +373,13 @@ impl RocksStorage {
     }
 }
 
-/// The ranges after the part `[first, rest)` of range `at` was copied to a generation; without `rest` all of it was.
-/// Neighbours in the same generation become one.
-fn moved_ranges(ranges: &[Range], at: usize, first: Option<Offset>, rest: Option<Offset>, to: u32) -> Vec<Range> {
+/// The ranges after range `at` was copied to a generation, up to `rest` if some of it was not. It moves from its very
+/// beginning, whether there was a batch or a hole: the range before it must not come to reach further.
+fn moved_ranges(ranges: &[Range], at: usize, rest: Option<Offset>, to: u32) -> Vec<Range> {
     let kept = ranges[at];
-    let moved = first.map(|first| Range { first, generation: to });
+    let moved = Range { first: kept.first, generation: to };
     let left = rest.map(|rest| Range { first: rest, generation: kept.generation });
-    let all = ranges[..at].iter().copied().chain(moved).chain(left).chain(ranges[at + 1..].iter().copied());
-    let mut out: Vec<Range> = Vec::new();
-    for range in all {
-        if out.last().is_none_or(|last| last.generation != range.generation) {
-            out.push(range);
-        }
-    }
-    out
+    joined(ranges[..at].iter().copied().chain([moved]).chain(left).chain(ranges[at + 1..].iter().copied()))
 }
 
 fn passed(since: Timestamp, now: Timestamp, time: Duration) -> bool {

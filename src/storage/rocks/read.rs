@@ -29,6 +29,12 @@ pub(super) struct View {
     pub(super) ranges: Arc<[Range]>,
 }
 
+impl View {
+    fn is_same(&self, other: &Self) -> bool {
+        (self.start, self.end) == (other.start, other.end) && Arc::ptr_eq(&self.ranges, &other.ranges)
+    }
+}
+
 impl RocksStorage {
     /// Looks at a log; finds its end if that is not known yet.
     pub(super) fn view(&self, log: &Log) -> Result<View, StorageError> {
@@ -128,7 +134,44 @@ impl RocksStorage {
         place
     }
 
-    /// The base of the batch that holds `offset`; else the end of the batch before it, or the log's first offset.
+    /// Whether a generation has batches of a log in a stretch, whatever the log's ranges say: what a log has left behind
+    /// where it lay before stays there until the generation goes, and must not come to light again.
+    pub(super) fn has_batches(
+        &self,
+        seq: u32,
+        log: LogId,
+        from: Offset,
+        until: Option<Offset>,
+    ) -> Result<bool, StorageError> {
+        let first = Range { first: from, generation: seq };
+        let behind = until.map(|first| Range { first, generation: seq });
+        let ranges: Vec<_> = [first].into_iter().chain(behind).collect();
+        let Some(mut iterator) = self.range_iterator(log, &ranges, 0, 0) else { return Ok(false) };
+        iterator.seek(batch_key(log, from));
+        let found = iterator.valid();
+        iterator.status().map_err(|error| self.unreadable(&error))?;
+        Ok(found)
+    }
+
+    /// Whether a batch begins before an offset and ends behind it.
+    pub(super) fn lies_across(&self, log: LogId, ranges: &[Range], offset: Offset) -> Result<bool, StorageError> {
+        if ranges.is_empty() || offset <= Offset::ZERO {
+            return Ok(false);
+        }
+        let before = Offset(offset.get() - 1);
+        for at in (0..=range_of(ranges, before)).rev() {
+            let Some(mut iterator) = self.range_iterator(log, ranges, at, 0) else { continue };
+            iterator.seek_for_prev(batch_key(log, before));
+            if let Some((key, value)) = iterator.item() {
+                return Ok(self.checked(log, ranges[at], key, value)?.end_offset() > offset);
+            }
+            iterator.status().map_err(|error| self.unreadable(&error))?;
+        }
+        Ok(false)
+    }
+
+    /// The end of the last batch that ends at or below `offset`, zero if there is none: where a cut at `offset` leaves
+    /// the log's end.
     pub(super) fn batch_edge(&self, log: LogId, ranges: &[Range], offset: Offset) -> Result<Offset, StorageError> {
         if ranges.is_empty() {
             return Ok(Offset::ZERO);
@@ -136,13 +179,16 @@ impl RocksStorage {
         for at in (0..=range_of(ranges, offset)).rev() {
             let Some(mut iterator) = self.range_iterator(log, ranges, at, 0) else { continue };
             iterator.seek_for_prev(batch_key(log, offset));
-            if let Some((key, value)) = iterator.item() {
-                let header = self.checked(log, ranges[at], key, value)?;
-                return Ok(if header.end_offset() > offset { header.base_offset } else { header.end_offset() });
+            while let Some((key, value)) = iterator.item() {
+                let end = self.checked(log, ranges[at], key, value)?.end_offset();
+                if end <= offset {
+                    return Ok(end);
+                }
+                iterator.prev();
             }
             iterator.status().map_err(|error| self.unreadable(&error))?;
         }
-        Ok(ranges[0].first.min(offset))
+        Ok(Offset::ZERO)
     }
 
     /// Visits batches in order, from the one that holds `from`, as long as they are wanted by base offset and bytes;
@@ -188,6 +234,7 @@ impl RocksStorage {
         min_one: bool,
     ) -> Result<ReadSlice, StorageError> {
         let log = self.catalogue.get(id)?;
+        let mut empty: Option<View> = None;
         for _ in 0..ATTEMPTS {
             let view = self.view(&log)?;
             if from < view.start || from > view.end {
@@ -213,8 +260,16 @@ impl RocksStorage {
                 next.set(header.end_offset());
             })?;
             let (bytes, next, met) = (bytes.into_inner(), next.get(), met.get());
-            // Nothing where something must be: it was moved, truncated or dropped under the reader. Look again.
-            if walked.is_none() || !met {
+            if walked.is_none() {
+                continue;
+            }
+            // Nothing there: moved, truncated or dropped under the reader, who looks again; or a hole that compaction
+            // left, if nothing has changed meanwhile.
+            if !met {
+                if empty.as_ref().is_some_and(|before| before.is_same(&view)) {
+                    return Ok(ReadSlice { bytes: bytes::Bytes::new(), next: from });
+                }
+                empty = Some(view);
                 continue;
             }
             // A small answer does not keep a large reservation alive.

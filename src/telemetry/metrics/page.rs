@@ -79,6 +79,14 @@ impl Metrics {
         page.histogram(&SYNC_DURATION, &[], &self.sync_duration);
         page.line(&LOG_GENERATIONS, &[], self.log_generations.get());
         page.line(&LOG_BYTES, &[], self.log_bytes.get());
+        page.line(&COMPACTION_ROUNDS, &[], self.compaction_rounds.get());
+        page.line(&COMPACTION_ABANDONED, &[], self.compaction_abandoned.get());
+        page.line(&COMPACTION_READ, &[], self.compaction_read_bytes.get());
+        page.line(&COMPACTION_WRITTEN, &[], self.compaction_written_bytes.get());
+        page.line(&COMPACTION_DROPPED, &[], self.compaction_dropped.get());
+        page.histogram(&COMPACTION_DURATION, &[], &self.compaction_duration);
+        page.line(&COMPACTION_UNCLEANABLE, &[], self.compaction_uncleanable.get());
+        page.line(&COMPACTION_DIRTY, &[], self.compaction_max_dirty.get());
         page.line(&DISK_FREE, &[], self.disk_free.get());
         page.line(&DISK_TOTAL, &[], self.disk_total.get());
         page.line(&DISK_FULL, &[], self.disk_full.get());

@@ -252,7 +252,7 @@ fn buckets_only_rise_and_end_with_the_count() {
             assert_eq!(by_labels[&format!("{:?}", line.labels)].last().unwrap().1, line.value);
         }
     }
-    assert_eq!(histograms, 6, "three APIs, the others, write and sync");
+    assert_eq!(histograms, 7, "three APIs, the others, write, sync and compaction");
 }
 
 #[test]

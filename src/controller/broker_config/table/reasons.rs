@@ -8,7 +8,6 @@ pub(super) const COORDINATORS: &str = "coordinators write each change at once an
 pub(super) const INTERNAL: &str = "it is for the tests of Apache Kafka itself";
 pub(super) const METRICS: &str = "metrics are read from the admin port, /metrics at admin.listen; nothing samples them";
 pub(super) const NO_CLASSES: &str = "no Java class can be loaded here";
-pub(super) const NO_CLEANER: &str = "no topic is compacted as long as cleanup.policy=compact is refused";
 pub(super) const NO_NEW_GROUPS: &str =
     "the consumer group protocol of KIP-848 is not served yet; for classic groups see [groups] in the settings";
 pub(super) const NO_PURGATORY: &str =
@@ -20,6 +19,8 @@ pub(super) const NO_STREAMS_GROUPS: &str = "streams groups are not served; Kafka
 pub(super) const NO_TELEMETRY: &str = "clients are not asked for their metrics";
 pub(super) const NO_TIERS: &str = "there is no tiered storage; all data stays on the node";
 pub(super) const NO_TRANSACTIONS: &str = "transactions are not served yet";
+pub(super) const ONE_CLEANER: &str =
+    "one log is compacted at a time, a megabyte at a time; log.cleaner.io.max.bytes.per.second bounds its rate";
 pub(super) const ONE_FOLDER: &str = "a node keeps all of its data in one folder: storage.data_dir";
 pub(super) const ONE_LISTENER: &str = "a node has one listener for clients, and it speaks PLAINTEXT: kafka.listen";
 pub(super) const ONE_NODE: &str =

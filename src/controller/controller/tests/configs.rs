@@ -332,7 +332,7 @@ fn dynamic_broker_configs_are_checked_and_give_topics_their_defaults() {
     let message = "Invalid value abc for configuration log.retention.ms: Not a number of type LONG";
     let result = bench.change(broker(""), &[(SET, "log.retention.ms", Some("abc"))]);
     assert_eq!(result, Err((ErrorCode::InvalidRequest, message.into())));
-    for (key, value) in [("log.cleanup.policy", "compact"), ("compression.lz4.level", "1"), ("foo.bar", "1")] {
+    for (key, value) in [("compression.lz4.level", "1"), ("foo.bar", "1")] {
         let result = bench.change(broker(""), &[(SET, key, Some(value))]);
         assert_eq!(result.map_err(|error| error.0), Err(ErrorCode::InvalidConfig), "{key}");
     }

@@ -324,7 +324,7 @@ impl World {
             let before = self.rig.disk.index.len();
             let mut applied = Ok(());
             let effects =
-                self.rig.call(|leader, now, effects| applied = leader.apply_retention(&entries, now, effects));
+                self.rig.call(|leader, now, effects| applied = leader.apply_retention(&query, &entries, now, effects));
             assert_eq!(applied, Ok(()));
             self.model.start = self.rig.leader.snapshot().start.0;
             self.answered(effects);

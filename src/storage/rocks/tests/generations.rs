@@ -277,3 +277,120 @@ fn a_dropped_log_s_generations_go_too() {
     storage.maintain(Timestamp(1)).expect("maintains");
     assert!(storage.usage().expect("counts").generations.is_empty());
 }
+
+fn compacted() -> RetentionClass {
+    let cleanup_policy = callboard_model::CleanupPolicy { delete: false, compact: true };
+    RetentionClass::of(&callboard_model::LogConfig { cleanup_policy, ..callboard_model::LogConfig::default() })
+}
+
+/// What compaction leaves: of all batches up to the end every tenth, and the last.
+fn compact(storage: &RocksStorage, log: LogId) {
+    let until = storage.end_offset(log).expect("there");
+    let (start, mut kept) = (storage.start_offset(log).expect("there"), Vec::new());
+    let headers = storage.headers(log, start).expect("reads");
+    for header in &headers {
+        if header.end_offset() == until || header.base_offset.0 % 100 == 0 {
+            kept.push(batch(header.base_offset.0, 10, &[7; 50]));
+        }
+    }
+    let from = headers.first().map_or(start, |first| first.base_offset);
+    let replace = LogWrite::Replace { from, until, batches: kept };
+    assert_eq!(storage.apply(&[write(log, vec![replace])]), [Ok(())]);
+}
+
+#[test]
+fn survivors_lie_apart_and_what_they_leave_behind_goes_with_its_generation() {
+    let (folder, storage) = fresh();
+    let log = storage.create_log(topic(1), PartitionIndex(0), compacted()).expect("creates");
+    fill(&storage, log, 200);
+    let before: Vec<_> = storage.usage().expect("counts").generations.iter().map(|info| info.seq).collect();
+    compact(&storage, log);
+    let expected: Vec<_> = (0..20).map(|n| n * 100).chain([1990]).collect();
+    assert_eq!(read_all(&storage, log), expected);
+    for second in 0..3 {
+        storage.maintain(Timestamp(second * 1000)).expect("maintains");
+    }
+    let after = storage.usage().expect("counts").generations;
+    assert!(before.len() > 10 && after.len() <= 2, "{before:?}, {after:?}");
+    assert!(folder_bytes(folder.path(), "sst") < 100_000);
+    drop(storage);
+    let storage = open(folder.path());
+    assert_eq!((read_all(&storage, log), storage.end_offset(log)), (expected, Ok(Offset(2000))));
+}
+
+#[test]
+fn an_open_generation_that_is_mostly_dead_is_sealed_and_given_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = Options {
+        generation_bytes: 1 << 20,
+        generation_age: None,
+        memtable_bytes: 64 << 10,
+        evacuate_after: None,
+        evacuate_bytes: 1 << 20,
+        ..small()
+    };
+    let storage = RocksStorage::open(folder.path(), Opening::CreateIfMissing, &options).expect("opens");
+    let [busy, rare] = [0, 1].map(|n| storage.create_log(topic(1), PartitionIndex(n), compacted()).expect("creates"));
+    fill(&storage, rare, 3);
+    fill(&storage, busy, 300);
+    compact(&storage, busy);
+    let files = |storage: &RocksStorage| {
+        storage.usage().expect("counts").generations.iter().map(|info| info.bytes).sum::<u64>()
+    };
+    let full = files(&storage);
+    // A minute is the bound for classes that nothing else empties.
+    for second in 0..90 {
+        storage.maintain(Timestamp(second * 1000)).expect("maintains");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(full > 600_000 && files(&storage) < full / 4, "{full}, now {}", files(&storage));
+    assert_eq!(read_all(&storage, rare), [0, 10, 20]);
+}
+
+#[test]
+fn rounds_over_many_logs_leave_few_generations_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = Options { generation_bytes: 256 << 10, evacuate_bytes: 256 << 10, ..small() };
+    let open = || RocksStorage::open(folder.path(), Opening::CreateIfMissing, &options).expect("opens");
+    let storage = open();
+    let logs: Vec<_> =
+        (0..30).map(|n| storage.create_log(topic(1), PartitionIndex(n), compacted()).expect("creates")).collect();
+    for round in 0..120usize {
+        // The first log is compacted in each round, and the others now and then.
+        for log in [logs[0], logs[1 + round % 29]] {
+            fill(&storage, log, 3);
+            compact(&storage, log);
+        }
+        storage.maintain(Timestamp(round as i64 * 1000)).expect("maintains");
+    }
+    let expected: Vec<_> = logs.iter().map(|log| read_all(&storage, *log)).collect();
+    for second in 120..140 {
+        storage.maintain(Timestamp(second * 1000)).expect("maintains");
+    }
+    let left = storage.usage().expect("counts").generations;
+    assert!(left.len() <= 12, "{left:?}");
+    drop(storage);
+    let storage = open();
+    assert_eq!(logs.iter().map(|log| read_all(&storage, *log)).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn what_a_log_left_behind_does_not_come_back_when_its_class_changes() {
+    let (_folder, storage) = fresh();
+    let log = storage.create_log(topic(1), PartitionIndex(0), compacted()).expect("creates");
+    fill(&storage, log, 5);
+    compact(&storage, log);
+    assert_eq!(read_all(&storage, log), [0, 40]);
+    // The open generation still has all five; evacuated survivors must not land among them.
+    storage.set_class(log, RetentionClass::UNBOUNDED).expect("changes");
+    storage.set_class(log, compacted()).expect("changes");
+    for second in 0..60 {
+        storage.maintain(Timestamp(second * 1000)).expect("maintains");
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(read_all(&storage, log), [0, 40], "second {second}");
+    }
+    assert_eq!(storage.apply(&[write(log, vec![LogWrite::Truncate(Offset(30))])]), [Ok(())]);
+    assert_eq!((read_all(&storage, log), storage.end_offset(log)), (vec![0], Ok(Offset(10))));
+    fill(&storage, log, 2);
+    assert_eq!(read_all(&storage, log), [0, 10, 20]);
+}
