@@ -41,7 +41,7 @@ use crate::admin::{AdminContext, AdminServer};
 use crate::broker::{Broker, BrokerContext, Published};
 use crate::clock::Clock;
 use crate::controller::{ActiveController, ControllerContext, ControllerMessage};
-use crate::gateway::{Budget, GatewayConfig, Listener, Services};
+use crate::gateway::{Budget, GatewayConfig, Listener, Services, Sessions};
 use crate::partition::{Cleaner, CleanerContext, Identity, LeaderContext, Role};
 use crate::shard::ShardContext;
 use crate::storage::{JournalKeeper, LeaderDirectory, Pool};
@@ -547,6 +547,7 @@ impl ServicesMaker {
                 groups: self.settings.groups.config(),
                 fetch_max_bytes: self.configs.fetch_max_bytes(),
                 fetch_disk_bytes: FETCH_DISK_BYTES,
+                log_dir: crate::node_config::log_dir(&self.settings),
             },
             settings: self.configs.clone(),
             me: self.settings.node.id,
@@ -557,6 +558,7 @@ impl ServicesMaker {
             pool: self.pool.clone(),
             clock: self.clock,
             budget: Budget::new(kafka.in_flight_max_bytes.as_usize()),
+            sessions: Sessions::new(kafka.max_incremental_fetch_session_cache_slots as usize),
             open: AtomicUsize::new(0),
             accepted: AtomicU64::new(0),
             metrics: self.metrics.clone(),

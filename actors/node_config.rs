@@ -33,6 +33,7 @@ pub(crate) fn static_config(settings: &Settings) -> Result<StaticConfig, NodeErr
     set("socket.request.max.bytes", kafka.socket_request_max_bytes.get().to_string());
     set("connections.max.idle.ms", kafka.connections_max_idle.as_millis().to_string());
     set("max.connections", kafka.max_connections.to_string());
+    set("max.incremental.fetch.session.cache.slots", kafka.max_incremental_fetch_session_cache_slots.to_string());
     set("queued.max.request.bytes", kafka.in_flight_max_bytes.get().to_string());
     let groups = &settings.groups;
     let millis = |time: Duration| time.as_millis().to_string();
@@ -96,6 +97,15 @@ fn place(name: &str) -> Option<String> {
         });
     }
     topic_config::find(name).map(|config| format!("kafka.topic_defaults.\"{}\"", config.name))
+}
+
+/// The directory of all logs by its full path; a node in memory has none.
+pub(crate) fn log_dir(settings: &Settings) -> String {
+    let dir = &settings.storage.data_dir;
+    match settings.storage.memory {
+        true => "memory".to_owned(),
+        false => std::path::absolute(dir).as_ref().unwrap_or(dir).display().to_string(),
+    }
 }
 
 #[cfg(test)]

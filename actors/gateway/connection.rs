@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::{Sender, channel, error::TrySendError};
 
 use super::budget::{Budget, Share};
-use super::fetching::{self, Fetching};
+use super::fetching::{self, Caller, Fetching};
 use super::handlers;
 use super::produce::{self, ProduceJoin};
 use super::services::Services;
@@ -219,16 +219,22 @@ impl Connection {
             ApiKey::Produce => self.produce(&header, body, share, ctx),
             ApiKey::Fetch => {
                 let request = fetch_wire::decode_request(header.version, body)?;
-                let call = (header.correlation_id, header.version);
+                let caller = Caller {
+                    correlation_id: header.correlation_id,
+                    version: header.version,
+                    number,
+                    connection: self.number,
+                    local: self.local,
+                };
                 let myself = ctx.myself();
-                let fetching = Fetching::begin(request, call, number, self.number, &self.services);
+                let fetching = Fetching::begin(&request, caller, &self.services);
                 self.open(ApiKey::Fetch, share);
                 match fetching {
                     Ok(fetching) => {
                         self.fetches.insert(number, fetching);
                         self.fetch_next(number, |fetching, services| fetching.start(&myself, services), ctx)
                     }
-                    Err(answer) => self.answer(number, answer?, ErrorCode::InvalidRequest),
+                    Err((error, answer)) => self.answer(number, answer?, error),
                 }
             }
             _ => {
@@ -277,7 +283,7 @@ impl Connection {
         self.open(ApiKey::Produce, share);
         if join.is_complete() {
             let error = join.first_error();
-            return self.answer(number, vec![join.encode()?], error);
+            return self.answer(number, vec![join.encode(self.local, &self.services)?], error);
         }
         self.produces.insert(number, join);
         Ok(())
@@ -289,7 +295,7 @@ impl Connection {
                 && let Some(join) = self.produces.remove(&number)
             {
                 let error = join.first_error();
-                return self.answer(number, vec![join.encode()?], error);
+                return self.answer(number, vec![join.encode(self.local, &self.services)?], error);
             }
         } else if let Some((join, _)) = self.silent.get_mut(&number)
             && join.fill(index, result)

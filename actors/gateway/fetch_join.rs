@@ -8,6 +8,8 @@
 //! 3. the bytes are divided among the partitions in the order of the request (KIP-74: the first batch always fits),
 //!    and what is not in memory is read from storage in one job.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use callboard_model::Offset;
 use callboard_partition::{FetchData, Fetched};
@@ -42,6 +44,9 @@ pub(super) struct DiskRead {
 #[derive(Debug)]
 pub(super) struct FetchJoin<E> {
     slots: Vec<Option<Result<Fetched, E>>>,
+    /// Places of partitions that do not exist: they are answered, but nobody is answered earlier because of them, else
+    /// a reader of a deleted topic would ask without a pause (Kafka keeps them out of `ReplicaManager.fetchMessages`).
+    missing_for_good: BTreeSet<u32>,
     missing: usize,
     min_bytes: usize,
     may_wait: bool,
@@ -53,7 +58,14 @@ impl<E> FetchJoin<E> {
     pub(super) fn new(partitions: usize, min_bytes: usize, may_wait: bool) -> Self {
         let mut slots = Vec::new();
         slots.resize_with(partitions, || None);
-        Self { slots, missing: partitions, min_bytes, may_wait, watching: false }
+        let missing_for_good = BTreeSet::new();
+        Self { slots, missing_for_good, missing: partitions, min_bytes, may_wait, watching: false }
+    }
+
+    /// A partition does not exist: that is its answer, and there is nothing to wait for.
+    pub(super) fn fill_unknown(&mut self, index: u32, refusal: E) -> Next {
+        self.missing_for_good.insert(index);
+        self.fill(index, Err(refusal))
     }
 
     /// A leader, or the gateway in its place, has answered for a partition.
@@ -97,8 +109,11 @@ impl<E> FetchJoin<E> {
     /// Errors, and data that is not in memory (so surely older than the newest), end the waiting (Kafka:
     /// `DelayedFetch` cases A to H).
     fn enough(&self) -> bool {
+        if self.missing_for_good.len() == self.slots.len() {
+            return true;
+        }
         let mut bytes = 0;
-        for slot in &self.slots {
+        for (index, slot) in (0u32..).zip(&self.slots) {
             match slot {
                 Some(Ok(fetched)) if fetched.diverging.is_some() => return true,
                 Some(Ok(fetched)) => match &fetched.data {
@@ -106,8 +121,8 @@ impl<E> FetchJoin<E> {
                     FetchData::Memory(batches) => bytes += batches.iter().map(Bytes::len).sum::<usize>(),
                     FetchData::Disk { .. } => return true,
                 },
-                Some(Err(_)) => return true,
-                None => {}
+                Some(Err(_)) if !self.missing_for_good.contains(&index) => return true,
+                Some(Err(_)) | None => {}
             }
         }
         bytes >= self.min_bytes
@@ -224,6 +239,16 @@ mod tests {
         assert_eq!(join.fill(1, Err("refused")), Next::Finish);
         let mut join = Join::new(1, 1_000, true);
         assert_eq!(join.fill(0, Ok(fetched(7, disk(1_000)))), Next::Finish);
+    }
+
+    #[test]
+    fn partitions_that_do_not_exist_end_no_waiting_unless_there_is_nothing_else() {
+        let mut join = Join::new(2, 1, true);
+        assert_eq!(join.fill_unknown(0, "unknown"), Next::Wait);
+        assert_eq!(join.fill(1, Ok(fetched(7, FetchData::Empty))), Next::Watch(vec![(1, Offset(7))]));
+        let mut join = Join::new(2, 1, true);
+        join.fill_unknown(0, "unknown");
+        assert_eq!(join.fill_unknown(1, "unknown"), Next::Finish);
     }
 
     #[test]

@@ -1,21 +1,23 @@
 //! Fetch: asks the leaders of a request's partitions, reads what is not in memory, and makes the answer.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use callboard_gateway::{Asked, Followup, Seen};
 use callboard_model::{ErrorCode, Offset, PartitionIndex, Tick};
 use callboard_partition::{FetchError, Fetched, Isolation, Wait};
 use callboard_runtime::{ActorRef, TimerKey};
 use callboard_storage::{ReadSlice, Storage, StorageError};
+use callboard_wire::EncodeError;
 use callboard_wire::fetch::{
-    self as wire, AbortedTransaction, DivergingEpoch, FetchPartition, FetchRequest, FetchResponse, PartitionFetched,
-    TopicFetched,
+    self as wire, AbortedTransaction, DivergingEpoch, FetchRequest, FetchResponse, PartitionFetched,
 };
-use callboard_wire::{EncodeError, StrBytes};
 
 use super::connection::ConnectionMessage;
+use super::fetch_asked::{self, Plan};
 use super::fetch_join::{DiskRead, FetchJoin, Next as Join};
-use super::produce::unknown;
+use super::fetch_rows;
 use super::services::Services;
 use crate::broker::LeaderRoute;
 use crate::partition::{Fetch, FetchSlot, PartitionMessage};
@@ -35,25 +37,54 @@ pub(super) enum Next {
 /// What the pool reads for one request.
 pub(super) struct ReadJob(Vec<(callboard_model::LogId, DiskRead)>);
 
+/// Why a partition is not asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Absent {
+    /// It does not exist: nothing to wait for.
+    Unknown(ErrorCode),
+    /// The client has to look for it elsewhere.
+    Elsewhere(ErrorCode),
+}
+
 /// One partition of the request.
-struct Place {
-    partition: FetchPartition,
-    route: Option<LeaderRoute>,
-    refusal: ErrorCode,
+pub(super) struct Place {
+    pub(super) asked: Asked,
+    pub(super) route: Result<LeaderRoute, Absent>,
+}
+
+/// What the request is to the client's session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// There is none.
+    Sessionless,
+    /// It wants one.
+    Full,
+    /// It continues one.
+    Incremental(Followup),
+}
+
+/// Who asks, and how it is answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caller {
+    pub(super) correlation_id: i32,
+    pub(super) version: i16,
+    /// The request's number on its connection.
+    pub(super) number: u64,
+    /// The connection's number.
+    pub(super) connection: u64,
+    /// The address that the client came to.
+    pub(super) local: Option<SocketAddr>,
 }
 
 /// One fetch request while it is answered.
 pub(super) struct Fetching {
-    call: (i32, i16),
-    number: u64,
-    connection: u64,
+    caller: Caller,
+    role: Role,
     isolation: Isolation,
     max_bytes: usize,
     deadline_at: Tick,
     /// The timer of the deadline, for its cancellation.
     pub(super) deadline: Option<TimerKey>,
-    /// For each topic its name and how many partitions follow.
-    topics: Vec<(StrBytes, usize)>,
     places: Vec<Place>,
     join: Option<FetchJoin<Box<PartitionFetched>>>,
     /// Divided answers that wait for what is read from storage.
@@ -63,48 +94,21 @@ pub(super) struct Fetching {
 impl Fetching {
     /// Takes a request, or gives the answer to one that is refused as a whole.
     pub(super) fn begin(
-        request: FetchRequest,
-        call: (i32, i16),
-        number: u64,
-        connection: u64,
+        request: &FetchRequest,
+        caller: Caller,
         services: &Services,
-    ) -> Result<Self, Result<Vec<Bytes>, EncodeError>> {
-        let refusal = if request.replica_id >= 0 {
-            // Replication between our own nodes does not go through this port.
-            Some(ErrorCode::InvalidRequest)
-        } else if request.session_id != 0 {
-            // No session is ever handed out, so none can be known (KIP-227).
-            Some(ErrorCode::FetchSessionIdNotFound)
-        } else if request.session_epoch > 0 {
-            Some(ErrorCode::InvalidFetchSessionEpoch)
-        } else {
-            None
-        };
-        if let Some(error) = refusal {
-            let response = FetchResponse { throttle_time_ms: 0, error, session_id: 0, topics: Vec::new() };
-            return Err(wire::encode_response(call.0, call.1, &response).map(|gathered| gathered.segments));
-        }
-        let published = services.published.borrow();
-        let mut topics = Vec::with_capacity(request.topics.len());
-        let mut places = Vec::new();
-        for topic in &request.topics {
-            let route = published.routes.get(&*topic.name).map(AsRef::as_ref);
-            topics.push((topic.name.clone(), topic.partitions.len()));
-            for partition in &topic.partitions {
-                places.push(Place {
-                    partition: *partition,
-                    route: route.and_then(|route| route.leader(partition.index)).cloned(),
-                    refusal: unknown(route, partition.index),
-                });
-            }
-        }
+    ) -> Result<Self, (ErrorCode, Result<Vec<Bytes>, EncodeError>)> {
+        let Plan { role, places } = fetch_asked::plan(request, caller.version, services).map_err(|error| {
+            let response = refused_whole(error);
+            let gathered = wire::encode_response(caller.correlation_id, caller.version, &response);
+            (error, gathered.map(|gathered| gathered.segments))
+        })?;
         let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
         let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0);
         let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0).min(services.config.fetch_max_bytes);
         Ok(Self {
-            call,
-            number,
-            connection,
+            caller,
+            role,
             isolation: match request.isolation {
                 wire::Isolation::ReadUncommitted => Isolation::ReadUncommitted,
                 wire::Isolation::ReadCommitted => Isolation::ReadCommitted,
@@ -112,7 +116,6 @@ impl Fetching {
             max_bytes,
             deadline_at: services.clock.tick().after(wait),
             deadline: None,
-            topics,
             join: Some(FetchJoin::new(places.len(), min_bytes.min(max_bytes), !wait.is_zero() && min_bytes > 0)),
             places,
             divided: Vec::new(),
@@ -126,7 +129,10 @@ impl Fetching {
             if let Err(refusal) = self.ask(index, None, myself)
                 && let Some(join) = &mut self.join
             {
-                next = join.fill(index, Err(refusal));
+                next = match self.places[index as usize].route {
+                    Err(Absent::Unknown(_)) => join.fill_unknown(index, refusal),
+                    _ => join.fill(index, Err(refusal)),
+                };
             }
         }
         self.follow(next, myself, services)
@@ -139,22 +145,27 @@ impl Fetching {
         beyond: Option<Offset>,
         myself: &ActorRef<ConnectionMessage>,
     ) -> Result<(), Box<PartitionFetched>> {
-        let Place { partition, route, refusal } = &self.places[index as usize];
-        let Some(route) = route else { return Err(Box::new(PartitionFetched::refused(partition.index, *refusal))) };
+        let Place { asked, route } = &self.places[index as usize];
+        let route = match route {
+            Ok(route) => route,
+            Err(Absent::Unknown(code) | Absent::Elsewhere(code)) => {
+                return Err(Box::new(PartitionFetched::refused(asked.partition, *code)));
+            }
+        };
         let message = PartitionMessage::Fetch(Fetch {
-            slot: FetchSlot::new(myself.clone(), self.number, index, self.connection),
-            offset: partition.offset,
-            current_leader_epoch: partition.current_leader_epoch.is_known().then_some(partition.current_leader_epoch),
-            last_fetched_epoch: partition.last_fetched_epoch.is_known().then_some(partition.last_fetched_epoch),
+            slot: FetchSlot::new(myself.clone(), self.caller.number, index, self.caller.connection),
+            offset: asked.offset,
+            current_leader_epoch: asked.current_leader_epoch.is_known().then_some(asked.current_leader_epoch),
+            last_fetched_epoch: asked.last_fetched_epoch.is_known().then_some(asked.last_fetched_epoch),
             isolation: self.isolation,
-            max_bytes: usize::try_from(partition.max_bytes).unwrap_or(0).min(self.max_bytes),
+            max_bytes: usize::try_from(asked.max_bytes).unwrap_or(0).min(self.max_bytes),
             wait: beyond.map(|beyond| Wait { until: self.deadline_at, beyond }),
         });
         route.leader.tell(message).map_err(|error| {
             if let PartitionMessage::Fetch(fetch) = error.into_message() {
                 fetch.slot.forget();
             }
-            Box::new(PartitionFetched::refused(partition.index, ErrorCode::NotLeaderOrFollower))
+            Box::new(PartitionFetched::refused(asked.partition, ErrorCode::NotLeaderOrFollower))
         })
     }
 
@@ -168,7 +179,7 @@ impl Fetching {
     ) -> Next {
         let Some(join) = &mut self.join else { return Next::Wait };
         let Some(place) = self.places.get(index as usize) else { return Next::Wait };
-        let next = join.fill(index, result.map_err(|error| Box::new(refused(place.partition.index, &error))));
+        let next = join.fill(index, result.map_err(|error| Box::new(refused(place.asked.partition, &error))));
         self.follow(next, myself, services)
     }
 
@@ -202,15 +213,15 @@ impl Fetching {
         let (answers, reads) = join.finish(self.max_bytes, services.config.fetch_disk_bytes);
         let logs = reads
             .into_iter()
-            .filter_map(|read| Some((self.places[read.index as usize].route.as_ref()?.log, read)))
+            .filter_map(|read| Some((self.places[read.index as usize].route.as_ref().ok()?.log, read)))
             .collect::<Vec<_>>();
         self.divided = answers
             .into_iter()
             .zip(&self.places)
             .map(|(answer, place)| match answer {
-                Some(Ok(fetched)) => row(place.partition.index, fetched, self.isolation),
+                Some(Ok(fetched)) => row(place.asked.partition, fetched, self.isolation),
                 Some(Err(refusal)) => *refusal,
-                None => PartitionFetched::refused(place.partition.index, ErrorCode::NotLeaderOrFollower),
+                None => PartitionFetched::refused(place.asked.partition, ErrorCode::NotLeaderOrFollower),
             })
             .collect();
         if logs.is_empty() { self.encode(services) } else { Next::Read(ReadJob(logs)) }
@@ -241,18 +252,36 @@ impl Fetching {
     }
 
     fn encode(&mut self, services: &Services) -> Next {
-        let mut rows = std::mem::take(&mut self.divided).into_iter();
-        let topics = self
-            .topics
-            .drain(..)
-            .map(|(name, count)| TopicFetched { name, partitions: rows.by_ref().take(count).collect() })
-            .collect();
-        let response = FetchResponse { throttle_time_ms: 0, error: ErrorCode::None, session_id: 0, topics };
-        let gathered = wire::encode_response(self.call.0, self.call.1, &response);
+        let rows = std::mem::take(&mut self.divided);
+        let places = std::mem::take(&mut self.places);
+        let (correlation_id, version) = (self.caller.correlation_id, self.caller.version);
+        let response = match fetch_rows::remember(self.role, version, &places, &rows, services) {
+            Ok((session_id, told)) => {
+                fetch_rows::response(session_id, places, rows, told.as_deref(), self.caller, services)
+            }
+            Err(error) => refused_whole(error),
+        };
+        let gathered = wire::encode_response(correlation_id, version, &response);
         Next::Answer(gathered.map(|gathered| {
             services.metrics.fetch_bytes.add(gathered.len as u64);
             gathered.segments
         }))
+    }
+}
+
+fn refused_whole(error: ErrorCode) -> FetchResponse {
+    FetchResponse { throttle_time_ms: 0, error, session_id: 0, topics: Vec::new(), node_endpoints: Vec::new() }
+}
+
+/// What a row tells the client's session.
+pub(super) fn seen(row: &PartitionFetched) -> Seen {
+    Seen {
+        high_watermark: row.high_watermark,
+        last_stable: row.last_stable_offset,
+        log_start: row.log_start_offset,
+        data: row.records.iter().any(|batch| !batch.is_empty()),
+        error: row.error != ErrorCode::None,
+        notice: row.diverging_epoch.is_some() || row.preferred_read_replica.is_some(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Produce: splits a request by partition, hands each batch to its leader, and joins the answers.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use callboard_model::{BatchError, CheckedBatch, ErrorCode, Offset, PartitionIndex, Tick, Timestamp};
 use callboard_partition::{Acks, ProduceError, Produced};
@@ -10,12 +12,15 @@ use callboard_wire::produce::{
 use callboard_wire::{EncodeError, StrBytes};
 
 use super::connection::ConnectionMessage;
+use super::redirect::Redirects;
 use super::services::Services;
 use crate::broker::TopicRoute;
 use crate::partition::{Append, PartitionMessage, ProduceSlot};
 
 /// From this version on a batch may be compressed with zstd (KIP-110).
 const ZSTD_VERSION: i16 = 7;
+/// From this version on an answer says where a leader is now (KIP-951).
+const REDIRECTS_VERSION: i16 = 10;
 
 /// The one client that may write to the platform's own topics (Kafka: `AdminUtils.ADMIN_CLIENT_ID`).
 const ADMIN_CLIENT: &str = "__admin_client";
@@ -228,9 +233,19 @@ impl ProduceJoin {
         self.missing == 0
     }
 
-    /// The answer's bytes.
-    pub(super) fn encode(self) -> Result<Bytes, EncodeError> {
-        let response = ProduceResponse { topics: self.topics, ..ProduceResponse::default() };
+    /// The answer's bytes, for a client that came to `local`.
+    pub(super) fn encode(self, local: Option<SocketAddr>, services: &Services) -> Result<Bytes, EncodeError> {
+        let mut response = ProduceResponse { topics: self.topics, ..ProduceResponse::default() };
+        if self.failed && self.version >= REDIRECTS_VERSION {
+            let published = services.now();
+            let mut redirects = Redirects::new(&published);
+            for topic in &mut response.topics {
+                for row in &mut topic.partitions {
+                    row.current_leader = redirects.leader(row.error, &topic.name, row.index);
+                }
+            }
+            response.node_endpoints = redirects.endpoints(local, services);
+        }
         encode_response(self.correlation_id, self.version, &response)
     }
 }

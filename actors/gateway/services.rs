@@ -11,6 +11,7 @@ use callboard_storage::Storage;
 use callboard_telemetry::Metrics;
 
 use super::budget::Budget;
+use super::sessions::Sessions;
 use crate::broker::{GroupCoordinator, Published, PublishedReceiver};
 use crate::clock::Clock;
 use crate::controller::{Committed, ControllerError, ControllerMessage};
@@ -35,6 +36,8 @@ pub(crate) struct GatewayConfig {
     pub fetch_max_bytes: usize,
     /// Bytes of one fetch answer that are read from storage.
     pub fetch_disk_bytes: usize,
+    /// The directory that all logs are in, as clients are told it.
+    pub log_dir: String,
 }
 
 /// What every connection works with.
@@ -59,6 +62,8 @@ pub(crate) struct Services {
     pub clock: Clock,
     /// Bytes of all requests in flight.
     pub budget: Budget,
+    /// What clients read, remembered between their fetches.
+    pub sessions: Sessions,
     /// Connections open now.
     pub open: AtomicUsize,
     /// Connections accepted so far: the number of the newest.

@@ -539,6 +539,7 @@ impl Actor for PartitionLeader {
                 self.lead(ctx, |leader, now, effects| leader.expire(now, effects))
             }
             PartitionMessage::Inspect(reply) => self.lead(ctx, |leader, _, _| reply.send(leader.snapshot())),
+            PartitionMessage::Producers(reply) => self.lead(ctx, |leader, _, _| reply.send(leader.active_producers())),
             PartitionMessage::Retry | PartitionMessage::Recovered(_) => Ok(()), // of a reading that a rebuild made void
         }
     }

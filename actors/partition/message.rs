@@ -3,8 +3,8 @@
 use callboard_model::{CheckedBatch, LeaderEpoch, LogConfig, Offset, Tick};
 use callboard_partition::compaction::{Candidate, Chunk, Compacted, Dirtiness, ReplaceError};
 use callboard_partition::{
-    Acks, DeleteError, EpochError, FetchError, Fetched, Isolation, LeaderSnapshot, ListOffset, ProduceError, Produced,
-    Recovered, RetentionQuery, SettleError, Settled, Wait, Watermarks,
+    Acks, ActiveProducer, DeleteError, EpochError, FetchError, Fetched, Isolation, LeaderSnapshot, ListOffset,
+    ProduceError, Produced, Recovered, RetentionQuery, SettleError, Settled, Wait, Watermarks,
 };
 use callboard_runtime::{ActorRef, Message, Reply};
 use callboard_storage::CommitError;
@@ -91,6 +91,8 @@ pub(crate) enum PartitionMessage {
     Retry,
     /// Asks for the numbers that operators see.
     Inspect(Reply<LeaderSnapshot>),
+    /// Asks for the idempotent producers that are remembered.
+    Producers(Reply<Vec<ActiveProducer>>),
 }
 
 impl Message for PartitionMessage {
@@ -148,6 +150,7 @@ impl Message for PartitionMessage {
             Self::Expire => "Expire",
             Self::Retry => "Retry",
             Self::Inspect(_) => "Inspect",
+            Self::Producers(_) => "Producers",
         }
     }
 }

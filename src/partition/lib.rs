@@ -5,6 +5,7 @@
 //! repeated batch is recognised; state rebuilt from storage equals the live state. [`invariant::check`] has all.
 //! Deliberately absent: clocks, disks, sockets, actors, codecs of compressed records, the follower's side.
 
+mod active_producers;
 mod append;
 pub mod compaction;
 mod delayed;
@@ -26,6 +27,7 @@ mod slices;
 mod tail;
 mod validate;
 
+pub use active_producers::ActiveProducer;
 pub use append::{Acks, Append, Unpacked};
 pub use effect::{AbortedTransaction, Effect, FetchData, Fetched, Produced, Settled, Ticket, Watermarks};
 pub use error::{

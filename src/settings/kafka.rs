@@ -27,6 +27,8 @@ section! {
         in_flight_max_bytes: ByteSize = "512MiB", unit "bytes", from "1MiB" to "256GiB", kafka "queued.max.request.bytes";
         /// A connection that has been silent for this long is closed.
         connections_max_idle: Duration = "10m", unit "time", from "1s" to "365d", kafka "connections.max.idle.ms";
+        /// Fetch sessions kept at the same time; who gets none says with every fetch what it reads. 0 turns them off.
+        max_incremental_fetch_session_cache_slots: u32 = "1000", unit "sessions", from "0" to "1000000", kafka "max.incremental.fetch.session.cache.slots";
         /// Whether a topic is created when a client asks for one that is not there.
         auto_create_topics_enable: bool = "true", kafka "auto.create.topics.enable";
         /// Partitions of a topic whose creator names no number.

@@ -3,9 +3,9 @@
 //! Lower bounds are Apache Kafka 4's (KIP-896). Every range must keep containing the exact versions by which librdkafka
 //! up to 2.11.0 recognises features: Produce 0, 3, 7; Fetch 4, 10; ListOffsets 1; InitProducerId 0; ApiVersions 0;
 //! OffsetCommit 2; OffsetFetch 1; 0 of FindCoordinator, JoinGroup, SyncGroup, Heartbeat and LeaveGroup (kafka-go's
-//! low-level client has the same numbers built in). Upper bounds stop below what is not built: Metadata 10 and Fetch 13
-//! need topic ids, Fetch 12 diverging epochs, Produce 12 the second transaction protocol, OffsetCommit and OffsetFetch 9
-//! the consumer group protocol of KIP-848.
+//! low-level client has the same numbers built in). Upper bounds stop below what is not built: Produce 12 needs the
+//! second transaction protocol, OffsetCommit and OffsetFetch 9 the consumer group protocol of KIP-848. Fetch 18 says to a
+//! leader what its follower's high watermark is, which no client does.
 
 use std::ops::RangeInclusive;
 
@@ -81,20 +81,50 @@ api_keys! {
     InitProducerId = 22;
     /// Where an epoch ended.
     OffsetForLeaderEpoch = 23;
+    /// Access rules.
+    DescribeAcls = 29;
+    /// Adds access rules.
+    CreateAcls = 30;
+    /// Removes access rules.
+    DeleteAcls = 31;
     /// Configs with their sources.
     DescribeConfigs = 32;
     /// Replaces all configs of a resource.
     AlterConfigs = 33;
+    /// Moves replicas between directories of a broker.
+    AlterReplicaLogDirs = 34;
+    /// What is on the disks.
+    DescribeLogDirs = 35;
     /// Adds partitions to topics.
     CreatePartitions = 37;
     /// Deletes groups that have no members.
     DeleteGroups = 42;
+    /// Makes preferred replicas lead.
+    ElectLeaders = 43;
     /// Changes single configs.
     IncrementalAlterConfigs = 44;
+    /// Moves replicas between brokers.
+    AlterPartitionReassignments = 45;
+    /// Replicas that are being moved.
+    ListPartitionReassignments = 46;
     /// Forgets how far a group has read in some topics.
     OffsetDelete = 47;
+    /// Quotas of users and clients.
+    DescribeClientQuotas = 48;
+    /// Changes quotas.
+    AlterClientQuotas = 49;
+    /// Users that log in with SCRAM.
+    DescribeUserScramCredentials = 50;
+    /// The metadata quorum.
+    DescribeQuorum = 55;
     /// Brokers without topics.
     DescribeCluster = 60;
+    /// Producers that a partition remembers.
+    DescribeProducers = 61;
+    /// Who can have configs.
+    ListConfigResources = 74;
+    /// Topics, page by page.
+    DescribeTopicPartitions = 75;
 }
 
 struct Spec {
@@ -119,9 +149,9 @@ impl ApiKey {
             // 0-2 carry the old message formats and are refused. They are listed because librdkafka before 2.11.1 stops
             // compressing if the range does not start at 0 (KAFKA-18659).
             Self::Produce => Spec { advertised: (0, 11), served_from: 3, flexible_from: 9 },
-            Self::Fetch => spec(4, 11, 12),
-            Self::ListOffsets => spec(1, 7, 6),
-            Self::Metadata => spec(0, 9, 9),
+            Self::Fetch => spec(4, 17, 12),
+            Self::ListOffsets => spec(1, 11, 6),
+            Self::Metadata => spec(0, 13, 9),
             Self::OffsetCommit => spec(2, 8, 8),
             Self::OffsetFetch => spec(1, 8, 6),
             Self::FindCoordinator => spec(0, 4, 3),
@@ -132,18 +162,33 @@ impl ApiKey {
             Self::DescribeGroups => spec(0, 6, 5),
             Self::ListGroups => spec(0, 5, 3),
             Self::ApiVersions => spec(0, 4, 3),
-            Self::CreateTopics => spec(2, 6, 5),
-            Self::DeleteTopics => spec(1, 5, 4),
+            Self::CreateTopics => spec(2, 7, 5),
+            Self::DeleteTopics => spec(1, 6, 4),
             Self::DeleteRecords => spec(0, 2, 2),
             Self::InitProducerId => spec(0, 4, 2),
             Self::OffsetForLeaderEpoch => spec(2, 4, 4),
+            Self::DescribeAcls => spec(1, 3, 2),
+            Self::CreateAcls => spec(1, 3, 2),
+            Self::DeleteAcls => spec(1, 3, 2),
             Self::DescribeConfigs => spec(1, 4, 4),
             Self::AlterConfigs => spec(0, 2, 2),
+            Self::AlterReplicaLogDirs => spec(1, 2, 2),
+            Self::DescribeLogDirs => spec(1, 5, 2),
             Self::CreatePartitions => spec(0, 3, 2),
             Self::DeleteGroups => spec(0, 2, 2),
+            Self::ElectLeaders => spec(0, 2, 2),
             Self::IncrementalAlterConfigs => spec(0, 1, 1),
+            Self::AlterPartitionReassignments => spec(0, 1, 0),
+            Self::ListPartitionReassignments => spec(0, 0, 0),
             Self::OffsetDelete => spec(0, 0, NEVER),
-            Self::DescribeCluster => spec(0, 1, 0),
+            Self::DescribeClientQuotas => spec(0, 1, 1),
+            Self::AlterClientQuotas => spec(0, 1, 1),
+            Self::DescribeUserScramCredentials => spec(0, 0, 0),
+            Self::DescribeQuorum => spec(0, 2, 0),
+            Self::DescribeCluster => spec(0, 2, 0),
+            Self::DescribeProducers => spec(0, 0, 0),
+            Self::ListConfigResources => spec(0, 1, 0),
+            Self::DescribeTopicPartitions => spec(0, 0, 0),
         }
     }
 

@@ -113,6 +113,12 @@ pub enum EncodeError {
     /// More bytes than a frame's length field can say.
     #[error("a frame of {0} bytes is too large")]
     TooLarge(usize),
+    /// A topic's name where the version has its id, or the other way round.
+    #[error("Fetch version {version} does not name topics this way")]
+    TopicKey {
+        /// The version asked for.
+        version: i16,
+    },
     /// A text longer than its length field can say.
     #[error("{what} of {given} bytes does not fit its length field")]
     Text {

@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn what_is_not_served_is_refused_by_its_first_eight_bytes() {
-        for (api_key, version) in [(0, 2), (0, 12), (3, -1), (3, 10), (-1, 0), (4, 0), (8, 1), (i16::MAX, i16::MIN)] {
+        for (api_key, version) in [(0, 2), (0, 12), (3, -1), (3, 14), (-1, 0), (4, 0), (8, 1), (i16::MAX, i16::MIN)] {
             let read = RequestHeader::parse(header(api_key, version, &[]));
             assert_eq!(read, Err(DecodeError::NotServed { api_key, version }));
         }

@@ -27,6 +27,7 @@ pub use kafka_wire::create_topics_request::{CreatableReplicaAssignment, Creatabl
 pub use kafka_wire::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
 pub use kafka_wire::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 pub use kafka_wire::delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult};
+pub use kafka_wire::delete_topics_request::DeleteTopicState;
 pub use kafka_wire::delete_topics_response::DeletableTopicResult;
 pub use kafka_wire::describe_cluster_response::DescribeClusterBroker;
 pub use kafka_wire::describe_configs_request::DescribeConfigsResource;
@@ -44,12 +45,32 @@ pub use kafka_wire::metadata_response::{MetadataResponseBroker, MetadataResponse
 pub use kafka_wire::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
 pub use kafka_wire::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
 pub use kafka_wire::{
-    AlterConfigsRequest, AlterConfigsResponse, ApiVersionsRequest, ApiVersionsResponse, CreatePartitionsRequest,
-    CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteRecordsRequest, DeleteRecordsResponse,
-    DeleteTopicsRequest, DeleteTopicsResponse, DescribeClusterRequest, DescribeClusterResponse, DescribeConfigsRequest,
-    DescribeConfigsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, InitProducerIdRequest,
-    InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
-    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+    AlterClientQuotasRequest, AlterClientQuotasResponse, AlterConfigsRequest, AlterConfigsResponse,
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, AlterReplicaLogDirsRequest,
+    AlterReplicaLogDirsResponse, ApiVersionsRequest, ApiVersionsResponse, CreateAclsRequest, CreateAclsResponse,
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteAclsRequest,
+    DeleteAclsResponse, DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
+    DescribeAclsRequest, DescribeAclsResponse, DescribeClientQuotasRequest, DescribeClientQuotasResponse,
+    DescribeClusterRequest, DescribeClusterResponse, DescribeConfigsRequest, DescribeConfigsResponse,
+    DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeProducersRequest, DescribeProducersResponse,
+    DescribeQuorumRequest, DescribeQuorumResponse, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
+    DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse, ElectLeadersRequest,
+    ElectLeadersResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, InitProducerIdRequest,
+    InitProducerIdResponse, ListConfigResourcesRequest, ListConfigResourcesResponse, ListOffsetsRequest,
+    ListOffsetsResponse, ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, MetadataRequest,
+    MetadataResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+};
+/// Structures whose names several APIs share are reached through their message's module.
+pub use kafka_wire::{
+    alter_client_quotas_request, alter_client_quotas_response, alter_partition_reassignments_request,
+    alter_partition_reassignments_response, alter_replica_log_dirs_request, alter_replica_log_dirs_response,
+    create_acls_request, create_acls_response, delete_acls_request, delete_acls_response, describe_acls_request,
+    describe_acls_response, describe_client_quotas_request, describe_client_quotas_response, describe_log_dirs_request,
+    describe_log_dirs_response, describe_producers_request, describe_producers_response, describe_quorum_request,
+    describe_quorum_response, describe_topic_partitions_request, describe_topic_partitions_response,
+    describe_user_scram_credentials_request, describe_user_scram_credentials_response, elect_leaders_request,
+    elect_leaders_response, list_config_resources_request, list_config_resources_response,
+    list_partition_reassignments_request, list_partition_reassignments_response,
 };
 pub use kafka_wire_core::Uuid;
 
@@ -174,13 +195,28 @@ control_plane! {
     DeleteRecords, DeleteRecordsRequest, DeleteRecordsResponse;
     InitProducerId, InitProducerIdRequest, InitProducerIdResponse;
     OffsetForLeaderEpoch, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse;
+    DescribeAcls, DescribeAclsRequest, DescribeAclsResponse;
+    CreateAcls, CreateAclsRequest, CreateAclsResponse;
+    DeleteAcls, DeleteAclsRequest, DeleteAclsResponse;
     DescribeConfigs, DescribeConfigsRequest, DescribeConfigsResponse;
     AlterConfigs, AlterConfigsRequest, AlterConfigsResponse;
+    AlterReplicaLogDirs, AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse;
+    DescribeLogDirs, DescribeLogDirsRequest, DescribeLogDirsResponse;
     CreatePartitions, CreatePartitionsRequest, CreatePartitionsResponse;
     DeleteGroups, DeleteGroupsRequest, DeleteGroupsResponse;
+    ElectLeaders, ElectLeadersRequest, ElectLeadersResponse;
     IncrementalAlterConfigs, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse;
+    AlterPartitionReassignments, AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse;
+    ListPartitionReassignments, ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse;
     OffsetDelete, OffsetDeleteRequest, OffsetDeleteResponse;
+    DescribeClientQuotas, DescribeClientQuotasRequest, DescribeClientQuotasResponse;
+    AlterClientQuotas, AlterClientQuotasRequest, AlterClientQuotasResponse;
+    DescribeUserScramCredentials, DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse;
+    DescribeQuorum, DescribeQuorumRequest, DescribeQuorumResponse;
     DescribeCluster, DescribeClusterRequest, DescribeClusterResponse;
+    DescribeProducers, DescribeProducersRequest, DescribeProducersResponse;
+    ListConfigResources, ListConfigResourcesRequest, ListConfigResourcesResponse;
+    DescribeTopicPartitions, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
 }
 
 fn request_limits() -> DecodeLimits {

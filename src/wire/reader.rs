@@ -48,6 +48,14 @@ impl Reader {
         Ok(self.rest.get_i64())
     }
 
+    /// Sixteen bytes.
+    pub(crate) fn uuid(&mut self, what: &'static str) -> Result<[u8; 16], DecodeError> {
+        let mut bytes = [0; 16];
+        self.need(bytes.len(), what)?;
+        self.rest.copy_to_slice(&mut bytes);
+        Ok(bytes)
+    }
+
     /// An unsigned varint of at most five bytes and 32 bits.
     pub(crate) fn varint(&mut self, what: &'static str) -> Result<u32, DecodeError> {
         let mut value: u64 = 0;
@@ -128,8 +136,16 @@ impl Reader {
         Ok(values)
     }
 
-    /// Skips the tagged fields that end a structure of a flexible version; none that we read are known to us.
+    /// Skips the tagged fields that end a structure of a flexible version.
     pub(crate) fn tags(&mut self) -> Result<(), DecodeError> {
+        self.tags_with(|_, _| Ok(()))
+    }
+
+    /// Shows each tagged field that ends a structure of a flexible version to `known`, which reads of it what it knows.
+    pub(crate) fn tags_with(
+        &mut self,
+        mut known: impl FnMut(u32, &mut Self) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
         if !self.flexible {
             return Ok(());
         }
@@ -142,8 +158,8 @@ impl Reader {
             }
             previous = Some(tag);
             let len = self.varint("tagged field")? as usize;
-            self.need(len, "tagged field")?;
-            self.rest.advance(len);
+            let mut field = Self::new(self.carve(len, "tagged field")?, true);
+            known(tag, &mut field)?;
         }
         Ok(())
     }

@@ -104,6 +104,10 @@ impl Writer<'_> {
         self.sink.put(&value.to_be_bytes());
     }
 
+    pub(crate) fn uuid(&mut self, bytes: &[u8; 16]) {
+        self.sink.put(bytes);
+    }
+
     pub(crate) fn varint(&mut self, mut value: u32) {
         let mut bytes = [0; 5];
         let mut len = 0;

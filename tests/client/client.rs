@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use callboard_model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Timestamp};
-use callboard_wire::messages::client::{self, FetchRequest, ProduceRequest, fetch_request, produce_request};
+use callboard_wire::messages::client::{
+    self, FetchRequest, FetchResponse, ProduceRequest, fetch_request, produce_request,
+};
 use callboard_wire::messages::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, InitProducerIdRequest, ListOffsetsPartition,
     ListOffsetsRequest, ListOffsetsTopic, MetadataRequest, MetadataRequestTopic, MetadataResponse, Request, Response,
@@ -84,7 +86,7 @@ impl OffsetAt<'_> {
     pub const MAX_TIMESTAMP: Timestamp = Timestamp(-3);
 }
 
-/// A client on one connection, speaking the newest version of every API that the node serves.
+/// A client on one connection, speaking the newest version of every API that the node serves, Fetch by names.
 #[derive(Debug)]
 pub struct Client {
     connection: Connection,
@@ -273,15 +275,7 @@ impl Client {
                 }
             }
         }
-        let version = newest(key);
-        let frame = client::encode_fetch(self.connection.next_correlation_id(), Some(self.name), version, &request)?;
-        self.connection.send(key, version, &frame, true)?;
-        let usual = self.connection.deadline();
-        self.connection.set_deadline(usual + limits.max_wait);
-        let received = self.connection.receive(key);
-        self.connection.set_deadline(usual);
-        let (version, body) = received?;
-        let answer = client::decode_fetch(version, body)?;
+        let answer = self.call_fetch(FETCH_BY_NAME, &request)?;
         judge(key, answer.error_code, None)?;
         let mut fetched = Vec::new();
         for topic in answer.responses {
@@ -297,6 +291,20 @@ impl Client {
             }
         }
         Ok(fetched)
+    }
+
+    /// Any Fetch request in any version, and its answer, error codes unjudged.
+    pub fn call_fetch(&mut self, version: i16, request: &FetchRequest) -> Result<FetchResponse, ClientError> {
+        let key = ApiKey::Fetch;
+        let frame = client::encode_fetch(self.connection.next_correlation_id(), Some(CLIENT_ID), version, request)?;
+        self.connection.send(key, version, &frame, true)?;
+        let usual = self.connection.deadline();
+        let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
+        self.connection.set_deadline(usual + wait);
+        let received = self.connection.receive(key);
+        self.connection.set_deadline(usual);
+        let (version, body) = received?;
+        Ok(client::decode_fetch(version, body)?)
     }
 
     /// Looks offsets up; error codes unjudged.
@@ -338,6 +346,9 @@ impl Client {
         Ok(listed)
     }
 }
+
+/// The last version of Fetch that names topics; later ones want their ids.
+const FETCH_BY_NAME: i16 = 12;
 
 pub(crate) fn newest(key: ApiKey) -> i16 {
     *api::served_range(key).end()

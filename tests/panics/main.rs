@@ -160,7 +160,7 @@ fn panics_in_every_kind_of_actor_cost_nothing_but_a_retry() {
         client.as_mut().expect("connected").create_topic(topic, partitions, &[]).expect("a topic");
     }
     let whole = tree(rig.node().system());
-    assert_eq!(whole.len(), 14 + 8 + 2 * OFFSETS_PARTITIONS as usize, "the test knows the tree: {whole:?}");
+    assert_eq!(whole.len(), 15 + 8 + 2 * OFFSETS_PARTITIONS as usize, "the test knows the tree: {whole:?}");
 
     let (hits, listener) = Hits::listen(rig.node().system());
     let load = Load::start(&rig, &mut dice);

@@ -9,5 +9,8 @@ mod internal;
 mod keeping;
 mod reading;
 mod rig;
+mod sessions;
+mod tools;
+mod topic_ids;
 mod topics;
 mod writing;

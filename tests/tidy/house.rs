@@ -13,6 +13,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("src/storage", &["model"]),
     ("src/partition", &["model"]),
     ("src/controller", &["model"]),
+    ("src/gateway", &["model"]),
     ("src/shard", &["model"]),
     ("src/coordinator", &["model", "shard", "wire"]),
     ("src/streams", &["model", "shard"]),
@@ -31,6 +32,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
             "storage",
             "partition",
             "controller",
+            "gateway",
             "shard",
             "coordinator",
             "streams",
@@ -82,8 +84,16 @@ pub(crate) const WALLS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms of machines: values in, effects out.
-pub(crate) const MACHINES: &[&str] =
-    &["src/model", "src/wire", "src/partition", "src/controller", "src/shard", "src/coordinator", "src/streams"];
+pub(crate) const MACHINES: &[&str] = &[
+    "src/model",
+    "src/wire",
+    "src/partition",
+    "src/controller",
+    "src/gateway",
+    "src/shard",
+    "src/coordinator",
+    "src/streams",
+];
 
 /// Words that no machine may contain, and why.
 pub(crate) const NOT_IN_MACHINES: &[(&str, &str)] = &[

@@ -1,16 +1,27 @@
 //! Every API but Produce and Fetch, one file each: a decoded request in, an answer out.
 
+mod acls;
 mod api_versions;
+mod client_quotas;
 mod configs;
 mod delete_records;
 mod describe_cluster;
+mod describe_producers;
+mod describe_quorum;
+mod describe_topic_partitions;
+mod elect_leaders;
 mod groups;
 mod init_producer_id;
 mod internal_topics;
 mod leaders;
+mod list_config_resources;
 mod list_offsets;
+mod log_dirs;
 mod metadata;
 mod offset_for_leader_epoch;
+mod operations;
+mod partition_reassignments;
+mod scram_credentials;
 mod topics;
 
 use std::net::SocketAddr;
@@ -48,7 +59,7 @@ pub(super) async fn handle(call: Call, services: &Services) -> Result<Bytes, Str
         Request::UnsupportedApiVersions => (0, api_versions::unsupported().into()),
         Request::ApiVersions(request) => (version, api_versions::answer(version, &request).into()),
         Request::Metadata(request) => (version, metadata::answer(request, version, local, services).await.into()),
-        Request::ListOffsets(request) => (version, list_offsets::answer(request, services).await.into()),
+        Request::ListOffsets(request) => (version, list_offsets::answer(request, version, services).await.into()),
         Request::InitProducerId(request) => (version, init_producer_id::answer(request, services).await.into()),
         Request::OffsetForLeaderEpoch(request) => {
             (version, offset_for_leader_epoch::answer(request, services).await.into())
@@ -61,6 +72,27 @@ pub(super) async fn handle(call: Call, services: &Services) -> Result<Bytes, Str
         Request::AlterConfigs(request) => (version, configs::alter(request, services).await.into()),
         Request::IncrementalAlterConfigs(request) => {
             (version, configs::alter_incrementally(request, services).await.into())
+        }
+        Request::DescribeAcls(_) => (version, acls::describe().into()),
+        Request::CreateAcls(request) => (version, acls::create(&request).into()),
+        Request::DeleteAcls(request) => (version, acls::delete(&request).into()),
+        Request::AlterReplicaLogDirs(request) => (version, log_dirs::alter(&request, services).into()),
+        Request::DescribeLogDirs(request) => (version, log_dirs::describe(request, services).await.into()),
+        Request::ElectLeaders(request) => (version, elect_leaders::answer(request, services).into()),
+        Request::AlterPartitionReassignments(request) => {
+            (version, partition_reassignments::alter(request, services).into())
+        }
+        Request::ListPartitionReassignments(_) => (version, partition_reassignments::list().into()),
+        Request::DescribeClientQuotas(request) => (version, client_quotas::describe(&request).into()),
+        Request::AlterClientQuotas(request) => (version, client_quotas::alter(request).into()),
+        Request::DescribeUserScramCredentials(request) => (version, scram_credentials::describe(request).into()),
+        Request::DescribeQuorum(request) => (version, describe_quorum::answer(request, services).into()),
+        Request::DescribeProducers(request) => (version, describe_producers::answer(request, services).await.into()),
+        Request::ListConfigResources(request) => {
+            (version, list_config_resources::answer(&request, version, services).into())
+        }
+        Request::DescribeTopicPartitions(request) => {
+            (version, describe_topic_partitions::answer(request, services).into())
         }
         Request::DescribeCluster(request) => (version, describe_cluster::answer(&request, local, services).into()),
         Request::FindCoordinator(request) => {

@@ -1,7 +1,8 @@
-//! CreateTopics (19), 2-6; DeleteTopics (20), 1-5; CreatePartitions (37), 0-3: one result per topic, also on error.
+//! CreateTopics (19), 2-7; DeleteTopics (20), 1-6; CreatePartitions (37), 0-3: one result per topic, also on error.
 
 use callboard_controller::{ApiError, CreatePartitions, CreateTopic, DeleteTopic, ReplicaAssignment};
-use callboard_model::{BrokerId, ErrorCode, PartitionIndex};
+use callboard_gateway::deletion::{Deletion, Named, sort_out};
+use callboard_model::{BrokerId, ErrorCode, PartitionIndex, TopicId};
 use callboard_wire::StrBytes;
 use callboard_wire::messages::{
     CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreatePartitionsRequest, CreatePartitionsResponse,
@@ -26,6 +27,7 @@ pub(super) async fn create(request: CreateTopicsRequest, services: &Services) ->
         row.name = name;
         match result {
             Ok(topic) => {
+                row.error_message = None;
                 row.topic_id = Uuid::from_bytes(*topic.id.as_bytes());
                 row.num_partitions = topic.partitions;
                 row.replication_factor = topic.replication_factor;
@@ -79,23 +81,58 @@ fn wanted(topic: CreatableTopic) -> CreateTopic {
 }
 
 pub(super) async fn delete(request: DeleteTopicsRequest, services: &Services) -> DeleteTopicsResponse {
-    let names = request.topic_names;
-    let topics = names.iter().map(|name| DeleteTopic::Name(name.to_string())).collect();
-    let answer = services
-        .control(patience(request.timeout_ms), |reply| ControllerMessage::DeleteTopics { topics, reply })
-        .await
-        .map(|deleted| deleted.into_iter().map(|topic| topic.result).collect());
-    let mut response = DeleteTopicsResponse::default();
-    for (name, result) in names.into_iter().zip(each(answer)) {
-        let mut row = DeletableTopicResult::default();
-        row.name = Some(name);
-        if let Err((code, message)) = result {
-            row.error_code = code.code();
-            row.error_message = message.map(StrBytes::from);
+    let by_name = request.topic_names.into_iter().map(|name| Named { name: Some(name.to_string()), id: TopicId::ZERO });
+    let by_either = request.topics.into_iter().map(|topic| Named {
+        name: topic.name.map(|name| name.to_string()),
+        id: TopicId::from_bytes(*topic.topic_id.as_bytes()),
+    });
+    let published = services.now();
+    let sorted = sort_out(by_name.chain(by_either).collect(), |name| published.image.topic(name).map(|topic| topic.id));
+    let asked = sorted.iter().filter_map(|deletion| match deletion {
+        Deletion::Name(name) => Some(DeleteTopic::Name(name.clone())),
+        Deletion::Id(id) => Some(DeleteTopic::Id(*id)),
+        Deletion::Refuse(..) => None,
+    });
+    let topics: Vec<DeleteTopic> = asked.collect();
+    let answer = match topics.is_empty() {
+        true => Ok(Vec::new()),
+        false => {
+            let patience = patience(request.timeout_ms);
+            services.control(patience, |reply| ControllerMessage::DeleteTopics { topics, reply }).await
         }
-        response.responses.push(row);
+    };
+    let mut answers = answer.map(Vec::into_iter);
+    let mut response = DeleteTopicsResponse::default();
+    for deletion in sorted {
+        response.responses.push(match (deletion, &mut answers) {
+            (Deletion::Refuse(Named { name, id }, words), _) => {
+                deleted(name, id, Err((ErrorCode::InvalidRequest, Some(words.to_owned()))))
+            }
+            (Deletion::Name(name), Err(error)) => deleted(Some(name), TopicId::ZERO, Err(unanswered(error))),
+            (Deletion::Id(id), Err(error)) => deleted(None, id, Err(unanswered(error))),
+            (_, Ok(answers)) => {
+                let Some(topic) = answers.next() else { break };
+                let result = topic.result.map_err(|error| (error.code, Some(error.message)));
+                deleted(topic.name, topic.id, result)
+            }
+        });
     }
     response
+}
+
+fn deleted(name: Option<String>, id: TopicId, result: Result<(), Refusal>) -> DeletableTopicResult {
+    let mut row = DeletableTopicResult::default();
+    row.name = name.map(StrBytes::from);
+    row.topic_id = Uuid::from_bytes(*id.as_bytes());
+    if let Err((code, message)) = result {
+        row.error_code = code.code();
+        row.error_message = message.map(StrBytes::from);
+    }
+    row
+}
+
+fn unanswered(error: &ControllerError) -> Refusal {
+    (error.code(), Some(error.to_string()))
 }
 
 pub(super) async fn create_partitions(

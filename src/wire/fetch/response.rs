@@ -1,17 +1,18 @@
 //! The answer to Fetch, as pieces for a gathering write.
 //!
 //! ```text
-//! throttle time ms i32 | error i16, session id i32 (7+) | topics: name | partitions: index i32, error i16,
-//!   high watermark i64, last stable offset i64, log start offset i64 (5+), aborted transactions: producer id i64,
-//!   first offset i64; preferred read replica i32 (11+), records, tags (12+): 0 diverging epoch, 1 current leader
+//! throttle time ms i32 | error i16, session id i32 (7+) | topics: name (up to 12) or id (13+) | partitions: index i32,
+//!   error i16, high watermark i64, last stable offset i64, log start offset i64 (5+), aborted transactions: producer id
+//!   i64, first offset i64; preferred read replica i32 (11+), records, tags (12+): 0 diverging epoch, 1 current leader
+//! tags (12+): 0 node endpoints (16+): node id i32, host, port i32, rack
 //! ```
 
 use bytes::Bytes;
 use callboard_model::{BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, ProducerId};
 
-use super::{CurrentLeader, Gathered, VERSIONS};
+use super::{CurrentLeader, Gathered, NodeEndpoint, REDIRECTS_SINCE, TOPIC_IDS_SINCE, TopicKey, VERSIONS};
 use crate::writer::{Writer, gather};
-use crate::{ApiKey, EncodeError, StrBytes};
+use crate::{ApiKey, EncodeError};
 
 /// What a fetch found. Fields that a version lacks are left out of its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,13 +25,15 @@ pub struct FetchResponse {
     pub session_id: i32,
     /// In the order of the request.
     pub topics: Vec<TopicFetched>,
+    /// Addresses of the leaders named in `topics` (16+).
+    pub node_endpoints: Vec<NodeEndpoint>,
 }
 
 /// The part of one topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicFetched {
     /// As in the request.
-    pub name: StrBytes,
+    pub topic: TopicKey,
     /// In the order of the request.
     pub partitions: Vec<PartitionFetched>,
 }
@@ -50,7 +53,7 @@ pub struct PartitionFetched {
     pub log_start_offset: Offset,
     /// Where the reader's log and ours part (12+).
     pub diverging_epoch: Option<DivergingEpoch>,
-    /// Who leads, if not we (12+).
+    /// Who leads now, beside an error that says that the reader is wrong about it (written from 16 on).
     pub current_leader: Option<CurrentLeader>,
     /// By first offset; only for read_committed, else none.
     pub aborted_transactions: Option<Vec<AbortedTransaction>>,
@@ -110,14 +113,33 @@ pub fn encode_response(correlation_id: i32, version: i16, response: &FetchRespon
             to.i32(response.session_id);
         }
         to.array(&response.topics, |to, topic| {
-            to.string("topic name", &topic.name)?;
+            write_key(to, version, &topic.topic)?;
             to.array(&topic.partitions, |to, partition| write_partition(to, version, partition))?;
             to.no_tags();
             Ok(())
         })?;
-        to.no_tags();
-        Ok(())
+        match &response.node_endpoints[..] {
+            endpoints if version >= REDIRECTS_SINCE && !endpoints.is_empty() => {
+                to.varint(1);
+                to.tagged(0, |to| to.array(endpoints, |to, endpoint| endpoint.write(to)))
+            }
+            _ => {
+                to.no_tags();
+                Ok(())
+            }
+        }
     })
+}
+
+fn write_key(to: &mut Writer<'_>, version: i16, topic: &TopicKey) -> Result<(), EncodeError> {
+    match topic {
+        TopicKey::Name(name) if version < TOPIC_IDS_SINCE => to.string("topic name", name),
+        TopicKey::Id(id) if version >= TOPIC_IDS_SINCE => {
+            to.uuid(id.as_bytes());
+            Ok(())
+        }
+        _ => Err(EncodeError::TopicKey { version }),
+    }
 }
 
 fn write_partition(to: &mut Writer<'_>, version: i16, partition: &PartitionFetched) -> Result<(), EncodeError> {
@@ -141,11 +163,12 @@ fn write_partition(to: &mut Writer<'_>, version: i16, partition: &PartitionFetch
         to.i32(partition.preferred_read_replica.map_or(-1, BrokerId::get));
     }
     to.records(&partition.records)?;
-    if version >= 12 { write_tags(to, partition) } else { Ok(()) }
+    if version >= 12 { write_tags(to, version, partition) } else { Ok(()) }
 }
 
-fn write_tags(to: &mut Writer<'_>, partition: &PartitionFetched) -> Result<(), EncodeError> {
-    let count = u32::from(partition.diverging_epoch.is_some()) + u32::from(partition.current_leader.is_some());
+fn write_tags(to: &mut Writer<'_>, version: i16, partition: &PartitionFetched) -> Result<(), EncodeError> {
+    let current_leader = partition.current_leader.filter(|_| version >= REDIRECTS_SINCE);
+    let count = u32::from(partition.diverging_epoch.is_some()) + u32::from(current_leader.is_some());
     to.varint(count);
     if let Some(diverging) = partition.diverging_epoch {
         to.tagged(0, |to| {
@@ -155,7 +178,7 @@ fn write_tags(to: &mut Writer<'_>, partition: &PartitionFetched) -> Result<(), E
             Ok(())
         })?;
     }
-    if let Some(leader) = partition.current_leader {
+    if let Some(leader) = current_leader {
         to.tagged(1, |to| {
             leader.write(to);
             Ok(())

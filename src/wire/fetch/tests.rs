@@ -27,7 +27,7 @@ fn a_version_4_request_has_defaults_for_what_came_later() {
         log_start_offset: Offset::NONE,
         max_bytes: 1 << 16,
     };
-    assert_eq!((&*request.topics[0].name, &request.topics[0].partitions[..]), ("orders", &[expected][..]));
+    assert_eq!(request.topics[0], FetchTopic { topic: TopicKey::Name("orders".into()), partitions: vec![expected] });
 }
 
 #[test]
@@ -52,8 +52,8 @@ fn a_request_larger_than_any_client_sends_is_not_even_walked() {
 
 fn answer(records: Vec<Bytes>) -> FetchResponse {
     let partition = PartitionFetched { records, ..PartitionFetched::refused(PartitionIndex(1), ErrorCode::None) };
-    let topics = vec![TopicFetched { name: "t".into(), partitions: vec![partition] }];
-    FetchResponse { throttle_time_ms: 0, error: ErrorCode::None, session_id: 0, topics }
+    let topics = vec![TopicFetched { topic: TopicKey::Name("t".into()), partitions: vec![partition] }];
+    FetchResponse { throttle_time_ms: 0, error: ErrorCode::None, session_id: 0, topics, node_endpoints: Vec::new() }
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn more_than_a_frame_can_say_is_an_error() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_a_request_or_an_error(version in 4i16..=12, body in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_are_a_request_or_an_error(version in VERSIONS, body in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = read(version, &body);
     }
 

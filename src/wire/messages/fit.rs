@@ -28,6 +28,18 @@ nothing_to_drop!(
     AlterConfigsResponse,
     CreatePartitionsResponse,
     IncrementalAlterConfigsResponse,
+    DescribeAclsResponse,
+    CreateAclsResponse,
+    DeleteAclsResponse,
+    AlterReplicaLogDirsResponse,
+    DescribeLogDirsResponse,
+    ListPartitionReassignmentsResponse,
+    DescribeClientQuotasResponse,
+    AlterClientQuotasResponse,
+    DescribeUserScramCredentialsResponse,
+    DescribeProducersResponse,
+    ListConfigResourcesResponse,
+    DescribeTopicPartitionsResponse,
 );
 
 /// "Not asked for", in fields of authorized operations.
@@ -83,6 +95,35 @@ impl Fit for InitProducerIdResponse {
         if version < 6 {
             self.ongoing_txn_producer_id = -1;
             self.ongoing_txn_producer_epoch = -1;
+        }
+    }
+}
+
+impl Fit for ElectLeadersResponse {
+    fn fit(&mut self, version: i16) {
+        if version < 1 {
+            self.error_code = 0;
+        }
+    }
+}
+
+impl Fit for AlterPartitionReassignmentsResponse {
+    fn fit(&mut self, version: i16) {
+        if version < 1 {
+            self.allow_replication_factor_change = true;
+        }
+    }
+}
+
+impl Fit for DescribeQuorumResponse {
+    fn fit(&mut self, version: i16) {
+        if version < 2 {
+            self.nodes.clear();
+            for partition in self.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+                for replica in partition.current_voters.iter_mut().chain(&mut partition.observers) {
+                    replica.replica_directory_id = Uuid::ZERO;
+                }
+            }
         }
     }
 }

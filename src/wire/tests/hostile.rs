@@ -198,8 +198,8 @@ fn a_count_that_the_bytes_could_hold_reserves_nothing_before_its_elements_are_re
         for at in 8..whole.len() {
             let mut bytes = whole[..at].to_vec();
             bytes.extend_from_slice(count);
-            // Null names, varints without end; but a legal partition of a commit, fourteen bytes on the wire and 104 in memory.
-            bytes.resize(bytes.len() + 2000, 0xff);
+            // Negative lengths, varints without end; but a legal partition of a commit, fourteen bytes on the wire and 104 in memory.
+            bytes.resize(bytes.len() + 2000, 0xfe);
             let (peak, _) = measured(|| read(&bytes));
             assert!(peak <= 1024 + 16 * bytes.len(), "{} {version} at {at}: {peak}", key.name());
         }
@@ -251,9 +251,11 @@ fn answers_are_read_by_the_client_side_without_a_panic() {
     for (key, version) in all_versions() {
         let frame: Bytes = match key {
             ApiKey::Produce => produce::encode_response(1, version, &filled::produce_response()).expect("encodes"),
-            ApiKey::Fetch => {
-                fetch::encode_response(1, version, &filled::fetch_response()).expect("encodes").segments.concat().into()
-            }
+            ApiKey::Fetch => fetch::encode_response(1, version, &filled::fetch_response(version))
+                .expect("encodes")
+                .segments
+                .concat()
+                .into(),
             _ => messages::encode_response(1, version, filled::response(key)).expect("encodes"),
         };
         let mut bytes = frame[4..].to_vec();

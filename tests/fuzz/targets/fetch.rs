@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (version, body) = input;
-    if let Ok(request) = fetch::decode_request(4 + i16::from(version % 9), BytesMut::from(body)) {
+    if let Ok(request) = fetch::decode_request(4 + i16::from(version % 14), BytesMut::from(body)) {
         let partitions: usize = request.topics.iter().map(|topic| topic.partitions.len()).sum();
         assert!(partitions <= body.len() / 16);
     }

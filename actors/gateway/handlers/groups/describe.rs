@@ -6,19 +6,15 @@ use callboard_wire::StrBytes;
 use callboard_wire::messages::{DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup, DescribedGroupMember};
 
 use super::ask::{Room, ask, each, mixed_up};
-use crate::gateway::handlers::metadata::OPERATIONS_UNKNOWN;
+use crate::gateway::handlers::operations;
 use crate::gateway::services::Services;
-
-/// What everyone may do to a group where nothing is forbidden, as a set of Kafka's `AclOperation` numbers: read, delete,
-/// describe, describe configs, alter configs.
-const ALL_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
 pub(in super::super) async fn answer(
     request: DescribeGroupsRequest,
     version: i16,
     services: &Services,
 ) -> DescribeGroupsResponse {
-    let operations = if request.include_authorized_operations { ALL_OPERATIONS } else { OPERATIONS_UNKNOWN };
+    let operations = operations::if_asked(request.include_authorized_operations, operations::GROUP);
     let room = &Room::new();
     let groups = each(&request.groups, |group| async move {
         let command = Command::DescribeGroup(DescribeGroup { group: (&**group).into(), api_version: version });

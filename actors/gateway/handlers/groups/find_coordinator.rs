@@ -10,7 +10,7 @@ use callboard_wire::messages::{Coordinator, FindCoordinatorRequest, FindCoordina
 
 use crate::broker::Published;
 use crate::controller::ControllerMessage;
-use crate::gateway::handlers::metadata::address;
+use crate::gateway::address::address;
 use crate::gateway::handlers::{PATIENCE, internal_topics};
 use crate::gateway::services::Services;
 

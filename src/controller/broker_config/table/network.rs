@@ -1,7 +1,7 @@
 //! Listeners, connections, requests and quotas.
 
 use super::reasons::{
-    CONNECTIONS, NO_CLASSES, NO_PURGATORY, NO_QUOTAS, NO_SECURITY, ONE_LISTENER, ONE_NODE, PAGES, QUEUE, SESSIONS,
+    CONNECTIONS, NO_CLASSES, NO_PURGATORY, NO_QUOTAS, NO_SECURITY, ONE_LISTENER, ONE_NODE, PAGES, QUEUE,
     SYSTEM_SOCKETS, THREADS,
 };
 use super::row::{ANY, NATURAL, POSITIVE, cluster_wide, fixed, per_broker};
@@ -60,7 +60,7 @@ pub(super) const ROWS: &[BrokerConfig] = &[
         .refused(CONNECTIONS)
         .doc("Other bounds for single addresses."),
     fixed("max.incremental.fetch.session.cache.slots", Int, Some("1000"), NATURAL)
-        .refused(SESSIONS)
+        .set_by("kafka.max_incremental_fetch_session_cache_slots")
         .doc("How many fetch sessions are remembered."),
     fixed("max.request.partition.size.limit", Int, Some("2000"), POSITIVE)
         .refused(PAGES)

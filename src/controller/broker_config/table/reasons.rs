@@ -30,7 +30,6 @@ pub(super) const PAGES: &str = "the size of one page is fixed, and a client that
 pub(super) const PROTOCOLS: &str = "the classic protocol is served, and what a client may use is in ApiVersions";
 pub(super) const QUEUE: &str = "waiting requests are bounded by their bytes: set kafka.in_flight_max_bytes";
 pub(super) const RETENTION: &str = "what is beyond its retention is looked for whenever the journal closes a slice";
-pub(super) const SESSIONS: &str = "the memory for fetch sessions is not set by hand";
 pub(super) const SNAPSHOTS: &str =
     "metadata snapshots are written after a number of changes, and the log before them goes";
 pub(super) const SYSTEM_SOCKETS: &str = "the operating system sizes the queues and buffers of sockets";

@@ -1,10 +1,7 @@
 //! Requests and answers with every field set to something that is not its default.
 
-use bytes::Bytes;
-use callboard_model::{BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, ProducerId, Timestamp};
-use callboard_wire::messages::client::{self, fetch_request, produce_request};
+use callboard_wire::ApiKey;
 use callboard_wire::messages::*;
-use callboard_wire::{ApiKey, fetch, produce};
 
 /// `made!(Type { field: value, .. })` for the codec's structs, which cannot be written out.
 macro_rules! made {
@@ -15,7 +12,11 @@ macro_rules! made {
     }};
 }
 
+mod admin;
 mod groups;
+mod hot;
+
+pub(crate) use hot::{fetch_request, fetch_response, produce_request, produce_response};
 
 /// A request of the control plane with every field of its version set.
 pub(crate) fn request(key: ApiKey, version: i16) -> Request {
@@ -44,11 +45,15 @@ pub(crate) fn request(key: ApiKey, version: i16) -> Request {
                     timestamp: -3,
                 })],
             })],
+            timeout_ms: if since(10) { 1234 } else { 0 },
         })),
         ApiKey::Metadata => Request::Metadata(made!(MetadataRequest {
-            topics: Some(vec![made!(MetadataRequestTopic { name: Some("orders".into()) })]),
+            topics: Some(vec![made!(MetadataRequestTopic {
+                name: if since(10) { None } else { Some("orders".into()) },
+                topic_id: if since(10) { Uuid::from_bytes([7; 16]) } else { Uuid::ZERO },
+            })]),
             allow_auto_topic_creation: !since(4),
-            include_cluster_authorized_operations: since(8),
+            include_cluster_authorized_operations: (8..=10).contains(&version),
             include_topic_authorized_operations: since(8),
         })),
         ApiKey::ApiVersions if since(3) => Request::ApiVersions(made!(ApiVersionsRequest {
@@ -71,7 +76,15 @@ pub(crate) fn request(key: ApiKey, version: i16) -> Request {
             validate_only: true,
         })),
         ApiKey::DeleteTopics => Request::DeleteTopics(made!(DeleteTopicsRequest {
-            topic_names: vec!["orders".into(), "payments".into()],
+            topics: if since(6) {
+                vec![
+                    made!(DeleteTopicState { name: Some("orders".into()) }),
+                    made!(DeleteTopicState { name: None, topic_id: Uuid::from_bytes([7; 16]) }),
+                ]
+            } else {
+                Vec::new()
+            },
+            topic_names: if since(6) { Vec::new() } else { vec!["orders".into(), "payments".into()] },
             timeout_ms: 1234,
         })),
         ApiKey::DeleteRecords => Request::DeleteRecords(made!(DeleteRecordsRequest {
@@ -139,7 +152,9 @@ pub(crate) fn request(key: ApiKey, version: i16) -> Request {
         ApiKey::DescribeCluster => Request::DescribeCluster(made!(DescribeClusterRequest {
             include_cluster_authorized_operations: true,
             endpoint_type: if since(1) { 2 } else { 1 },
+            include_fenced_brokers: since(2),
         })),
+        tools => admin::request(tools, version),
     }
 }
 
@@ -359,122 +374,6 @@ pub(crate) fn response(key: ApiKey) -> Response {
             cluster_authorized_operations: 0x3f,
         })
         .into(),
-    }
-}
-
-/// A Produce request by the codec: two topics, several partitions, one of them without records.
-pub(crate) fn produce_request(version: i16) -> client::ProduceRequest {
-    let partition = |index, records: Option<&'static [u8]>| {
-        made!(produce_request::PartitionProduceData { index: index, records: records.map(Bytes::from_static) })
-    };
-    assert!((3..=11).contains(&version), "fields are the same in all of these");
-    made!(client::ProduceRequest {
-        transactional_id: Some("payments".into()),
-        acks: -1,
-        timeout_ms: 1500,
-        topic_data: vec![
-            made!(produce_request::TopicProduceData {
-                name: "orders".into(),
-                partition_data: vec![partition(0, Some(b"first batch")), partition(5, None), partition(-1, Some(b""))],
-            }),
-            made!(produce_request::TopicProduceData {
-                name: "no/topic name".into(),
-                partition_data: vec![partition(1, Some(&[9; 300]))],
-            }),
-        ],
-    })
-}
-
-/// A Fetch request by the codec with every field of its version set.
-pub(crate) fn fetch_request(version: i16) -> client::FetchRequest {
-    let since = |first: i16| version >= first;
-    made!(client::FetchRequest {
-        replica_id: -1,
-        max_wait_ms: 500,
-        min_bytes: 1,
-        max_bytes: 1 << 20,
-        isolation_level: 1,
-        session_id: if since(7) { 9 } else { 0 },
-        session_epoch: if since(7) { 2 } else { -1 },
-        topics: vec![made!(fetch_request::FetchTopic {
-            topic: "orders".into(),
-            partitions: vec![
-                made!(fetch_request::FetchPartition {
-                    partition: 3,
-                    current_leader_epoch: if since(9) { 7 } else { -1 },
-                    fetch_offset: 1 << 40,
-                    last_fetched_epoch: if since(12) { 6 } else { -1 },
-                    log_start_offset: if since(5) { 4 } else { -1 },
-                    partition_max_bytes: 1 << 16,
-                }),
-                made!(fetch_request::FetchPartition { partition: -4, fetch_offset: -1, partition_max_bytes: -5 }),
-            ],
-        })],
-        forgotten_topics_data: if since(7) {
-            vec![made!(fetch_request::ForgottenTopic { topic: "payments".into(), partitions: vec![1, 2] })]
-        } else {
-            Vec::new()
-        },
-        rack_id: if since(11) { "r1".into() } else { "".into() },
-    })
-}
-
-/// An answer to Produce with everything that any version knows.
-pub(crate) fn produce_response() -> produce::ProduceResponse {
-    let partition = produce::PartitionProduced {
-        index: PartitionIndex(3),
-        error: ErrorCode::InvalidRecord,
-        base_offset: Offset(1 << 40),
-        log_append_time: Timestamp(1 << 41),
-        log_start_offset: Offset(17),
-        record_errors: vec![
-            produce::RecordError { batch_index: 0, message: Some("no key".into()) },
-            produce::RecordError { batch_index: 4, message: None },
-        ],
-        error_message: Some("one record has no key".into()),
-        current_leader: Some(produce::CurrentLeader { leader_id: BrokerId(2), leader_epoch: LeaderEpoch(8) }),
-    };
-    let refused = produce::PartitionProduced::refused(PartitionIndex(4), ErrorCode::NotLeaderOrFollower);
-    produce::ProduceResponse {
-        topics: vec![
-            produce::TopicProduced { name: "orders".into(), partitions: vec![partition, refused] },
-            produce::TopicProduced { name: "empty".into(), partitions: Vec::new() },
-        ],
-        throttle_time_ms: 5,
-        node_endpoints: vec![produce::NodeEndpoint {
-            node_id: BrokerId(2),
-            host: "broker.example".into(),
-            port: 9092,
-            rack: Some("r1".into()),
-        }],
-    }
-}
-
-/// An answer to Fetch with everything that any version knows.
-pub(crate) fn fetch_response() -> fetch::FetchResponse {
-    let full = fetch::PartitionFetched {
-        index: PartitionIndex(3),
-        error: ErrorCode::None,
-        high_watermark: Offset(1 << 40),
-        last_stable_offset: Offset(1 << 39),
-        log_start_offset: Offset(17),
-        diverging_epoch: Some(fetch::DivergingEpoch { epoch: LeaderEpoch(6), end_offset: Offset(99) }),
-        current_leader: Some(fetch::CurrentLeader { leader_id: BrokerId(2), leader_epoch: LeaderEpoch(8) }),
-        aborted_transactions: Some(vec![fetch::AbortedTransaction {
-            producer_id: ProducerId(12),
-            first_offset: Offset(5),
-        }]),
-        preferred_read_replica: Some(BrokerId(2)),
-        records: vec![Bytes::from_static(b"batch one"), Bytes::new(), Bytes::from_static(b"batch two")],
-    };
-    let refused = fetch::PartitionFetched::refused(PartitionIndex(4), ErrorCode::OffsetOutOfRange);
-    fetch::FetchResponse {
-        throttle_time_ms: 5,
-        error: ErrorCode::None,
-        session_id: 0,
-        topics: vec![
-            fetch::TopicFetched { name: "orders".into(), partitions: vec![full.clone(), refused] },
-            fetch::TopicFetched { name: "payments".into(), partitions: vec![full] },
-        ],
+        tools => admin::response(tools),
     }
 }
