@@ -36,6 +36,7 @@ use callboard_storage::{
 };
 use callboard_telemetry::{Metrics, MetricsOptions};
 use callboard_wire::ApiKey;
+use socket2::SockRef;
 
 use crate::admin::{AdminContext, AdminServer};
 use crate::broker::{Broker, BrokerContext, Published};
@@ -198,8 +199,14 @@ fn bind(key: &'static str, address: &callboard_settings::HostPort) -> Result<Arc
     let refused = |source| NodeError::Bind { key, address: address.to_string(), source };
     let listener = StdListener::bind((address.host(), address.port())).map_err(refused)?;
     listener.set_nonblocking(true).map_err(refused)?;
+    // The standard library asks for 128.
+    SockRef::from(&listener).listen(LISTEN_BACKLOG).map_err(refused)?;
     Ok(Arc::new(listener))
 }
+
+/// Connections that may wait to be accepted; the system has the last word (`net.core.somaxconn`). All clients of a node
+/// dial at once when it is back, and who finds no place waits for one, three and seven seconds.
+const LISTEN_BACKLOG: i32 = 16_384;
 
 /// Files that a small node needs: tables, logs, sockets of the first clients.
 const FILES_MIN: u64 = 512;

@@ -94,7 +94,8 @@ pub(crate) async fn recovery(node: &mut Node, scale: &Scale) -> Result<(), Story
     let board = std::sync::Arc::clone(&crowd.board);
     board.epoch.store(1, SeqCst);
     settled(&board, members, 1).await?;
-    println!("  all stable {:.1} s after they came", started.elapsed().as_secs_f64());
+    let (took, used) = (started.elapsed().as_secs_f64(), processor_time(node)?.as_secs_f64());
+    println!("  all stable {took:.1} s after they came; the node has used {used:.1} s of processor time");
     let before = committed(node, &groups)?;
 
     let rejoins = board.rejoins.load(SeqCst);
@@ -106,7 +107,8 @@ pub(crate) async fn recovery(node: &mut Node, scale: &Scale) -> Result<(), Story
     node.wait_ready(&[CONSUMER_OFFSETS], 50)?;
     println!("  leaders back {:.2} s after the restart", restarted.elapsed().as_secs_f64());
     settled(&board, members, 2).await?;
-    let took = killed.elapsed();
+    let (took, used) = (killed.elapsed(), processor_time(node)?);
+    println!("  the new life has used {:.1} s of processor time", used.as_secs_f64());
     let rejoined = board.rejoins.load(SeqCst) - rejoins;
     all_stable(node, &groups)?;
     let after = committed(node, &groups)?;
