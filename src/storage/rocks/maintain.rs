@@ -153,7 +153,7 @@ impl RocksStorage {
         let Some(handle) = self.generation_handle(generation.seq) else { return false };
         let files = self.db.get_column_family_metadata_cf(&handle).size;
         let percent = u64::from(self.options.evacuate_below_percent);
-        files >= self.options.generation_bytes / SMALL_PART
+        files >= self.options.generation_bytes / HOLLOW_PART
             && self.live_bytes(generation, held) * 100 <= files * percent
     }
 
