@@ -22,6 +22,7 @@ pub(crate) struct Rig {
 
 impl Rig {
     /// A node with the defaults, on free ports.
+    #[allow(dead_code, reason = "one of two tests asks")]
     pub(crate) fn start() -> Self {
         Self::with(|_| {})
     }
