@@ -42,12 +42,10 @@ fn every_api_that_is_listed_is_answered_in_every_version() {
     rig.stop();
 }
 
-fn page(
-    client: &mut Client,
-    topics: &[&str],
-    limit: i32,
-    from: Option<(&str, i32)>,
-) -> (Vec<(String, i16, Vec<i32>)>, Option<(String, i32)>) {
+/// Of each topic its name, its error and its partitions; and where the next page begins.
+type Page = (Vec<(String, i16, Vec<i32>)>, Option<(String, i32)>);
+
+fn page(client: &mut Client, topics: &[&str], limit: i32, from: Option<(&str, i32)>) -> Page {
     let mut request = DescribeTopicPartitionsRequest::default();
     for topic in topics {
         let mut row = describe_topic_partitions_request::TopicRequest::default();
