@@ -17,7 +17,7 @@ use callboard_wire::{ApiKey, StrBytes, api};
 use crate::{ClientError, Connection, Fetched, ListedOffset, Produced, ProducerIdentity};
 
 /// What the client calls itself.
-pub(crate) const CLIENT_ID: &str = "callboard-tests";
+const CLIENT_ID: &str = "callboard-tests";
 
 /// Whose acknowledgement a producer waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,9 +99,13 @@ impl Client {
         Ok(Self { connection: Connection::open(address, deadline)?, name: CLIENT_ID })
     }
 
-    /// Says this name with every request from now on, but those of consumer groups.
+    /// Says this name with every request from now on.
     pub fn called(self, name: &'static str) -> Self {
         Self { name, ..self }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
     }
 
     /// The connection below, for what the calls here do not say.

@@ -361,7 +361,7 @@ impl Client {
     fn send(&mut self, request: &Request) -> Result<(), ClientError> {
         let (key, version) = (request.key(), newest(request.key()));
         let correlation_id = self.connection().next_correlation_id();
-        let frame = client::encode_request(correlation_id, Some(crate::client::CLIENT_ID), version, request)?;
+        let frame = client::encode_request(correlation_id, Some(self.name()), version, request)?;
         self.connection().send(key, version, &frame, true)
     }
 

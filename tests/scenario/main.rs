@@ -3,6 +3,7 @@
 mod calls;
 mod codecs;
 mod compacting;
+mod group_rules;
 mod groups;
 mod hostile;
 mod internal;
