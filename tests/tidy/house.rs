@@ -78,8 +78,8 @@ pub(crate) const WALLS: &[(&str, &[&str])] = &[
     ("openraft", &["src/controller", "actors"]),
     ("tracing-subscriber", &["src/telemetry"]),
     ("clap", &[".", "src/cli"]),
-    ("hyper", &["actors", "src/connect"]),
-    ("tokio", &["actors", "actors/runtime", "src/client", "src/connect", ".", "tests/groups"]),
+    ("hyper", &["actors", "src/cli", "src/connect"]),
+    ("tokio", &["actors", "actors/runtime", "src/client", "src/cli", "src/connect", ".", "tests/groups"]),
     ("rand", &["actors", "actors/runtime", "tests/simulation"]),
 ];
 
