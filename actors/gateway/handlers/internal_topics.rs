@@ -6,9 +6,6 @@ use callboard_model::CONSUMER_OFFSETS;
 use crate::broker::Published;
 use crate::gateway::services::Services;
 
-/// Nothing is removed until topics can be compacted; with `delete` groups would lose what they know.
-const CLEANUP: &str = "";
-
 /// How an internal topic is to be made; `None` for every other topic.
 pub(super) fn wanted(name: &str, published: &Published, services: &Services) -> Option<CreateTopic> {
     if name != CONSUMER_OFFSETS {
@@ -25,7 +22,7 @@ pub(super) fn wanted(name: &str, published: &Published, services: &Services) -> 
         replication_factor: i16::try_from(replicas).unwrap_or(i16::MAX),
         assignments: Vec::new(),
         configs: vec![
-            config("cleanup.policy", CLEANUP.to_owned()),
+            config("cleanup.policy", "compact".to_owned()),
             config("compression.type", "producer".to_owned()),
             config("segment.bytes", groups.offsets_topic_segment_bytes.to_string()),
         ],
