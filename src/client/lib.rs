@@ -2,3 +2,18 @@
 //!
 //! Decisions are pure machines in here (batches, sequence numbers, assignment, positions); thin tasks own the sockets.
 //! Deliberately absent: C code, transactions (they come with the broker's), TLS and SASL (the same).
+
+#![deny(missing_docs)]
+
+pub mod error;
+mod header;
+pub mod net;
+pub mod options;
+
+pub use callboard_model as model;
+pub use error::{Attempt, Broken, ClientError};
+pub use header::Header;
+pub use net::cluster::{Cluster, Lane, Target};
+pub use net::metadata::{Broker, Metadata, Partition, Topic};
+pub use net::retry::{Backoff, retrying};
+pub use options::{ClusterOptions, OptionError};

@@ -1,0 +1,193 @@
+//! The task that owns one socket: requests out, answers in, in their order; at its end nobody is left waiting.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use callboard_wire::ApiKey;
+use callboard_wire::frame::FrameDecoder;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::greeting::other_protocol;
+use crate::ClientError;
+use crate::error::Broken;
+
+/// Pieces of requests that are taken from the queue before the socket takes them.
+const PIECES_MAX: usize = 1024;
+/// Pieces that one write offers.
+const SLICES: usize = 64;
+
+/// The answer's frame without its length, or why there is none.
+pub(crate) type Answer = Result<Bytes, ClientError>;
+
+/// One request on its way to the task.
+pub(crate) struct Call {
+    pub(crate) api: ApiKey,
+    pub(crate) correlation: i32,
+    /// The whole frame, in pieces.
+    pub(crate) frame: Vec<Bytes>,
+    /// When the whole connection is given up if this has no answer.
+    pub(crate) overdue_at: Instant,
+    /// `None` for acks=0, which has no answer.
+    pub(crate) reply: Option<oneshot::Sender<Answer>>,
+}
+
+/// A request that waits for its answer.
+struct Waiting {
+    api: ApiKey,
+    correlation: i32,
+    sent_at: Instant,
+    overdue_at: Instant,
+    reply: oneshot::Sender<Answer>,
+}
+
+pub(crate) struct Link {
+    address: Arc<str>,
+    reader: OwnedReadHalf,
+    writer: OwnedWriteHalf,
+    frames: FrameDecoder,
+    queue: mpsc::UnboundedReceiver<Call>,
+    /// Handed over by the queue, not yet by the socket.
+    out: VecDeque<Bytes>,
+    waiting: VecDeque<Waiting>,
+    /// Whether a frame has ever come.
+    greeted: bool,
+}
+
+impl Link {
+    pub(crate) fn new(
+        address: Arc<str>,
+        stream: TcpStream,
+        answer_max: usize,
+        queue: mpsc::UnboundedReceiver<Call>,
+    ) -> Self {
+        let (reader, writer) = stream.into_split();
+        let frames = FrameDecoder::new(answer_max);
+        Self { address, reader, writer, frames, queue, out: VecDeque::new(), waiting: VecDeque::new(), greeted: false }
+    }
+
+    /// Works until the connection ends or nobody holds its queue any more, and then fails what is left.
+    pub(crate) async fn run(mut self) {
+        let reason = self.work().await;
+        tracing::debug!(address = &*self.address, %reason, waiting = self.waiting.len(), "connection ended");
+        self.queue.close();
+        for waiting in std::mem::take(&mut self.waiting) {
+            let _ = waiting.reply.send(Err(self.failed(waiting.api, true, &reason)));
+        }
+        while let Ok(call) = self.queue.try_recv() {
+            if let Some(reply) = call.reply {
+                let _ = reply.send(Err(self.failed(call.api, false, &reason)));
+            }
+        }
+    }
+
+    fn failed(&self, api: ApiKey, sent: bool, reason: &Broken) -> ClientError {
+        ClientError::Disconnected { address: self.address.clone(), api, sent, reason: reason.clone() }
+    }
+
+    async fn work(&mut self) -> Broken {
+        let mut queue_open = true;
+        loop {
+            if !queue_open && self.waiting.is_empty() && self.out.is_empty() {
+                return Broken::Gone;
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            for (slice, piece) in slices.iter_mut().zip(&self.out) {
+                *slice = IoSlice::new(piece);
+            }
+            let offered = &slices[..self.out.len().min(SLICES)];
+            let overdue_at = self.waiting.front().map(|waiting| waiting.overdue_at);
+            tokio::select! {
+                biased;
+                read = self.reader.read_buf(self.frames.buffer()) => {
+                    if let Err(reason) = self.arrived(read) {
+                        return reason;
+                    }
+                }
+                written = self.writer.write_vectored(offered), if !offered.is_empty() => match written {
+                    Ok(0) => return Broken::Closed,
+                    Ok(written) => taken(&mut self.out, written),
+                    Err(error) => return broken(&error),
+                },
+                call = self.queue.recv(), if queue_open && self.out.len() < PIECES_MAX => match call {
+                    Some(call) => self.accept(call),
+                    None => queue_open = false,
+                },
+                () = tokio::time::sleep_until(overdue_at.unwrap_or_else(Instant::now)), if overdue_at.is_some() => {
+                    if let Some(late) = self.waiting.front() {
+                        return Broken::Overdue { api: late.api, waited: late.sent_at.elapsed() };
+                    }
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self, call: Call) {
+        let Call { api, correlation, frame, overdue_at, reply } = call;
+        // Whoever gave up before its request went out spares the broker the work.
+        if reply.as_ref().is_some_and(oneshot::Sender::is_closed) {
+            return;
+        }
+        self.out.extend(frame.into_iter().filter(|piece| !piece.is_empty()));
+        if let Some(reply) = reply {
+            self.waiting.push_back(Waiting { api, correlation, sent_at: Instant::now(), overdue_at, reply });
+        }
+    }
+
+    fn arrived(&mut self, read: io::Result<usize>) -> Result<(), Broken> {
+        match read {
+            Ok(0) if self.greeted => return Err(Broken::Closed),
+            Ok(0) => return Err(Broken::HungUp),
+            Ok(_) => {}
+            Err(error) => return Err(broken(&error)),
+        }
+        loop {
+            if !self.greeted
+                && let Some(other) = self.frames.buffer().first_chunk().copied().and_then(other_protocol)
+            {
+                return Err(other);
+            }
+            let Some(frame) = self.frames.next_frame().map_err(Broken::Frame)? else {
+                return Ok(());
+            };
+            self.greeted = true;
+            let frame = frame.freeze();
+            let given = frame.first_chunk().map_or(-1, |bytes| i32::from_be_bytes(*bytes));
+            match self.waiting.pop_front() {
+                Some(waiting) if waiting.correlation == given => {
+                    // Nobody waits any more if the caller's own deadline has passed: the answer is dropped.
+                    let _ = waiting.reply.send(Ok(frame));
+                }
+                next => {
+                    let wanted = next.as_ref().map_or(-1, |waiting| waiting.correlation);
+                    self.waiting.extend(next);
+                    return Err(Broken::Correlation { given, wanted });
+                }
+            }
+        }
+    }
+}
+
+/// Drops what the socket has taken.
+fn taken(out: &mut VecDeque<Bytes>, mut written: usize) {
+    while let Some(piece) = out.front_mut() {
+        if written < piece.len() {
+            piece.advance(written);
+            return;
+        }
+        written -= piece.len();
+        out.pop_front();
+    }
+}
+
+fn broken(error: &io::Error) -> Broken {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Broken::Closed,
+        _ => Broken::Io(error.to_string().into()),
+    }
+}
