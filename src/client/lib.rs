@@ -5,11 +5,18 @@
 
 #![deny(missing_docs)]
 
+pub mod admin;
 pub mod error;
 mod header;
 pub mod net;
 pub mod options;
+mod partition;
 
+pub use admin::{
+    ActiveProducer, Admin, ClusterDescription, ConfigChange, ConfigEntry, ConfigResource, ConfigSource, CreatedTopic,
+    DescribedBroker, Each, ElectionType, GroupDescription, GroupListing, GroupMember, GroupOffset, ListedGroup,
+    ListedOffset, LogDir, NewTopic, OffsetSpec, Quorum, QuorumReplica, ReplicaSize,
+};
 pub use callboard_model as model;
 pub use error::{Attempt, Broken, ClientError};
 pub use header::Header;
@@ -17,3 +24,4 @@ pub use net::cluster::{Cluster, Lane, Target};
 pub use net::metadata::{Broker, Metadata, Partition, Topic};
 pub use net::retry::{Backoff, retrying};
 pub use options::{ClusterOptions, OptionError};
+pub use partition::TopicPartition;
