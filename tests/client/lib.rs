@@ -8,6 +8,7 @@
 mod answer;
 mod batch;
 mod client;
+mod configs;
 mod connection;
 mod error;
 mod groups;
@@ -17,6 +18,7 @@ mod offsets;
 pub use answer::{Fetched, ListedOffset, Produced, ProducerIdentity};
 pub use batch::{Idempotence, NewRecord, encode_batch, walk};
 pub use client::{Acks, Client, FetchFrom, FetchLimits, OffsetAt, PartitionBatch};
+pub use configs::Resource;
 pub use connection::Connection;
 pub use error::ClientError;
 pub use groups::{DescribedMember, GroupDescription, Joined, JoinedMember, Joining, ListedGroup, Place, Synced};

@@ -10,22 +10,26 @@ mod members;
 #[path = "../panics/producer.rs"]
 mod producer;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use callboard_test_client::{Client, Node};
+use callboard_model::{Batches, CONSUMER_OFFSETS, PartitionIndex};
+use callboard_test_client::{Client, FetchFrom, FetchLimits, Node, OffsetAt};
 
 use dice::Dice;
-use members::{Reading, attend};
+use members::{Reading, attend, compact_groups_all_the_time};
 use producer::{Seen, produce};
 
 const TOPIC: &str = "orders";
 const PARTITIONS: i32 = 4;
 /// Groups and their members.
 const GROUPS: [(&str, usize); 3] = [("billing", 3), ("fraud", 2), ("audit", 4)];
+/// As the settings say.
+const OFFSETS_PARTITIONS: i32 = 4;
 const SETTINGS: [&str; 3] = [
     "groups.offsets_topic_num_partitions=4",
     "groups.initial_rebalance_delay=50ms",
@@ -63,6 +67,7 @@ fn groups_outlive_every_kill_of_their_node() {
     let mut client = Client::connect(address, producer::CALL).expect("a connection");
     client.create_topic(TOPIC, PARTITIONS, &[]).expect("a topic");
     client.find_coordinator("any").expect("an answer").expect("the topic of groups is made");
+    compact_groups_all_the_time(&mut client);
 
     let seen = Arc::new(Seen::default());
     let (stop_writing, stop_reading) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
@@ -140,6 +145,8 @@ fn groups_outlive_every_kill_of_their_node() {
         let (generations, commits, leaves) = (n(&reading.generations), n(&reading.commits), n(&reading.leaves));
         println!("{}: {generations} places in generations, {commits} commits, {leaves} leaves", reading.group);
     }
+    let (end, records) = kept_of_groups(address);
+    println!("{records} records about groups are left of {end}");
     if !faults.is_empty() {
         let log = std::fs::read_to_string(node.log_path()).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
@@ -147,6 +154,7 @@ fn groups_outlive_every_kill_of_their_node() {
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert_eq!(killed, kills);
+    assert!(records < end, "the topic of groups was compacted meanwhile");
 
     node.kill().expect("the node runs");
     node.spawn().expect("the node starts again");
@@ -157,4 +165,28 @@ fn groups_outlive_every_kill_of_their_node() {
         assert!(offsets.iter().sum::<i64>() > 0, "{} has committed", reading.group);
     }
     node.kill().expect("the node runs");
+}
+
+/// How many records were ever written about groups, and how many of them are left.
+fn kept_of_groups(address: SocketAddr) -> (i64, i64) {
+    let mut client = Client::connect(address, producer::CALL).expect("a connection");
+    let (mut ends, mut records) = (0, 0);
+    for partition in (0..OFFSETS_PARTITIONS).map(PartitionIndex) {
+        let mut at = |timestamp| {
+            let at = OffsetAt { topic: CONSUMER_OFFSETS, partition, timestamp };
+            client.list_offsets(&[at]).expect("an answer").remove(0).offset
+        };
+        let (mut next, end) = (at(OffsetAt::EARLIEST), at(OffsetAt::LATEST));
+        ends += end.get();
+        while next < end {
+            let limits = FetchLimits { max_wait: Duration::ZERO, min_bytes: 0, max_bytes: 1 << 20 };
+            let from = FetchFrom { topic: CONSUMER_OFFSETS, partition, offset: next, max_bytes: 1 << 20 };
+            let fetched = client.fetch(&[from], limits).expect("an answer").remove(0);
+            fetched.walk(next, |_, _| records += 1).expect("legal batches");
+            let batches = Batches::verified(&fetched.batches);
+            let read = batches.map(|batch| batch.expect("whole").0.end_offset()).max();
+            next = read.filter(|read| *read > next).expect("a reader comes on");
+        }
+    }
+    (ends, records)
 }

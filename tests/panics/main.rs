@@ -156,6 +156,7 @@ fn panics_in_every_kind_of_actor_cost_nothing_but_a_retry() {
     let mut client = Some(Client::connect(kafka, producer::CALL).expect("a connection"));
     let found = client.as_mut().expect("connected").find_coordinator("any").expect("an answer");
     found.expect("the topic of groups is made");
+    members::compact_groups_all_the_time(client.as_mut().expect("connected"));
     for (topic, partitions) in TOPICS {
         client.as_mut().expect("connected").create_topic(topic, partitions, &[]).expect("a topic");
     }
@@ -199,8 +200,12 @@ fn panics_in_every_kind_of_actor_cost_nothing_but_a_retry() {
     for other in hits.others() {
         println!("{other}");
     }
+    let (rounds, dropped) =
+        (rig.node().metrics().compaction_rounds.get(), rig.node().metrics().compaction_dropped.get());
+    println!("{rounds} rounds of compaction dropped {dropped} records of groups");
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert!(tally.hits.iter().all(|(_, count)| *count == times));
+    assert!(dropped > 0, "the topic of groups was compacted meanwhile");
 
     let back = eventually(rig::PATIENCE, || tree(rig.node().system()) == whole);
     assert!(back, "the tree is whole again: {:#?}", tree(rig.node().system()));

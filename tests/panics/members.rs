@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use callboard_model::{ErrorCode, Offset, PartitionIndex};
-use callboard_test_client::{Client, ClientError, FetchFrom, FetchLimits, Joined, Joining, Place};
+use callboard_model::{CONSUMER_OFFSETS, ErrorCode, Offset, PartitionIndex};
+use callboard_test_client::{Client, ClientError, FetchFrom, FetchLimits, Joined, Joining, Place, Resource};
 
 use crate::dice::Dice;
 use crate::producer::{PAUSE, Seen, bear, number};
@@ -22,6 +22,18 @@ const REBALANCE: Duration = Duration::from_secs(3);
 const PROTOCOL: &str = "range";
 /// One in so many rounds ends with leaving.
 const LEAVE_ONE_IN: usize = 80;
+
+/// Has the topic that keeps groups compacted all the time, from now on: slices are closed soon, the least that is dirty is
+/// enough, and what was deleted is forgotten at once.
+pub(crate) fn compact_groups_all_the_time(client: &mut Client) {
+    let settings = [("segment.ms", "200"), ("min.cleanable.dirty.ratio", "0"), ("delete.retention.ms", "0")];
+    for (name, value) in settings {
+        let answer = client.alter_config(Resource::Topic(CONSUMER_OFFSETS), name, Some(value)).expect("an answer");
+        assert_eq!(answer, ErrorCode::None, "{name}");
+    }
+    let answer = client.alter_config(Resource::Brokers, "log.cleaner.backoff.ms", Some("50")).expect("an answer");
+    assert_eq!(answer, ErrorCode::None);
+}
 
 /// What one group has done with one topic.
 pub(crate) struct Reading {

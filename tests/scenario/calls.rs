@@ -6,21 +6,16 @@ use bytes::{Bytes, BytesMut};
 use callboard_model::{Compression, ErrorCode, HEADER_LEN, Offset, PartitionIndex, Timestamp};
 use callboard_test_client::{
     Acks, Client, FetchFrom, FetchLimits, Fetched, Idempotence, NewRecord, OffsetAt, PartitionBatch, Produced,
-    encode_batch,
+    Resource, encode_batch,
 };
 use callboard_wire::compression::compress;
 use callboard_wire::messages::{
     CreatePartitionsRequest, CreatePartitionsTopic, DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
-    DeleteTopicsRequest, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResource, IncrementalAlterableConfig,
-    MetadataRequest, MetadataRequestTopic, MetadataResponseTopic, OffsetForLeaderEpochRequest,
+    DeleteTopicsRequest, MetadataRequest, MetadataRequestTopic, MetadataResponseTopic, OffsetForLeaderEpochRequest,
     OffsetForLeaderPartition, OffsetForLeaderTopic, Request, Response,
 };
 
 use crate::rig::{PATIENCE, Rig};
-
-/// Kafka's numbers of the resources "topic" and "broker".
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
 
 /// A client of this node.
 pub(crate) fn connect(rig: &Rig) -> Client {
@@ -140,29 +135,12 @@ pub(crate) fn offset_at(client: &mut Client, topic: &str, partition: i32, timest
 
 /// Sets, or without a value takes away, one setting of a topic; the error code.
 pub(crate) fn configure(client: &mut Client, topic: &str, name: &str, value: Option<&str>) -> i16 {
-    alter(client, TOPIC, topic, name, value)
+    client.alter_config(Resource::Topic(topic), name, value).expect("an answer").code()
 }
 
 /// Sets one setting of all brokers; the error code.
 pub(crate) fn configure_brokers(client: &mut Client, name: &str, value: &str) -> i16 {
-    alter(client, BROKER, "", name, Some(value))
-}
-
-fn alter(client: &mut Client, kind: i8, resource_name: &str, name: &str, value: Option<&str>) -> i16 {
-    let mut config = IncrementalAlterableConfig::default();
-    config.name = name.to_owned().into();
-    config.config_operation = i8::from(value.is_none());
-    config.value = value.map(|value| value.to_owned().into());
-    let mut resource = IncrementalAlterConfigsResource::default();
-    resource.resource_type = kind;
-    resource.resource_name = resource_name.to_owned().into();
-    resource.configs = vec![config];
-    let mut request = IncrementalAlterConfigsRequest::default();
-    request.resources = vec![resource];
-    match client.call(1, &Request::IncrementalAlterConfigs(request)).expect("an answer") {
-        Response::IncrementalAlterConfigs(answer) => answer.responses[0].error_code,
-        other => panic!("{other:?}"),
-    }
+    client.alter_config(Resource::Brokers, name, Some(value)).expect("an answer").code()
 }
 
 /// Deletes a topic; the error code.

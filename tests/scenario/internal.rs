@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use callboard_model::{BatchHead, BatchWriter, CONSUMER_OFFSETS, ErrorCode, NewRecord, PartitionIndex, Timestamp};
-use callboard_test_client::{Acks, Client, PartitionBatch, Place};
+use callboard_model::{
+    BatchHead, BatchWriter, Batches, CONSUMER_OFFSETS, ErrorCode, NewRecord, Offset, PartitionIndex, Timestamp,
+};
+use callboard_test_client::{Acks, Client, OffsetAt, PartitionBatch, Place, Resource};
 use serde_json::Value;
 
-use crate::calls::{connect, delete_records, delete_topic};
+use crate::calls::{configure, configure_brokers, connect, delete_records, delete_topic, fetch_from, offset_at};
 use crate::rig::{PATIENCE, Rig, eventually};
 
 const PARTITIONS: u32 = 3;
@@ -146,5 +148,81 @@ fn positions_in_a_topic_go_with_it() {
     client.create_topic("orders", 1, &[]).expect("a topic");
     let forgotten = eventually(PATIENCE, || committed(&mut client, "billing") == Some(-1));
     assert!(forgotten, "{:?}", committed(&mut client, "billing"));
+    rig.stop();
+}
+
+/// Everything left of what was written about groups: partition, offset, key, and whether it is a tombstone.
+fn left(client: &mut Client) -> Vec<(i32, i64, Vec<u8>, bool)> {
+    let mut found = Vec::new();
+    for partition in 0..PARTITIONS as i32 {
+        let mut next = offset_at(client, CONSUMER_OFFSETS, partition, OffsetAt::EARLIEST).0;
+        let end = offset_at(client, CONSUMER_OFFSETS, partition, OffsetAt::LATEST).0;
+        while next < end {
+            let fetched = fetch_from(client, CONSUMER_OFFSETS, partition, next);
+            fetched
+                .walk(Offset(next), |_, record| {
+                    let key = record.key.unwrap_or_default().to_vec();
+                    found.push((partition, record.offset.get(), key, record.value.is_none()));
+                })
+                .expect("legal batches");
+            let batches = Batches::verified(&fetched.batches);
+            let read = batches.map(|batch| batch.expect("whole").0.end_offset().get()).max();
+            next = read.filter(|read| *read > next).expect("a reader comes on");
+        }
+    }
+    found
+}
+
+/// KAFKA: `GroupMetadataManager` reads a log of which compaction has left the newest of each key, with gaps and emptied batches.
+#[test]
+fn groups_are_read_again_from_what_compaction_has_left() {
+    let (mut rig, mut client) = rig();
+    commit(&mut client, "first", 1);
+    let topics = client.describe_config(Resource::Topic(CONSUMER_OFFSETS), "cleanup.policy").expect("an answer");
+    assert_eq!(topics.as_deref(), Some("compact"), "as Kafka makes it");
+    let often = [("segment.ms", "100"), ("min.cleanable.dirty.ratio", "0"), ("delete.retention.ms", "0")];
+    for (name, value) in often {
+        assert_eq!(configure(&mut client, CONSUMER_OFFSETS, name, Some(value)), 0, "{name}");
+    }
+    assert_eq!(configure_brokers(&mut client, "log.cleaner.backoff.ms", "20"), 0);
+    let groups: Vec<String> = (0..12).map(|n| format!("group-{n}")).collect();
+    for round in 1..=3i64 {
+        for step in 0..25 {
+            for group in &groups {
+                commit(&mut client, group, round * 1000 + step);
+            }
+        }
+        // Every third goes, with what it had committed.
+        let gone: Vec<&str> = groups.iter().step_by(3).map(String::as_str).collect();
+        assert!(client.delete_groups(&gone).expect("an answer").iter().all(|code| *code == ErrorCode::None));
+        let expected = |at: usize| if at.is_multiple_of(3) { -1 } else { round * 1000 + 24 };
+        // One record for each group that is left, and what the newest slice still holds: tombstones go in a later round,
+        // and a round takes place where there is something new.
+        let few = eventually(PATIENCE, || {
+            for partition_group in ["first", "a", "b", "c", "d", "e"] {
+                commit(&mut client, partition_group, round);
+            }
+            left(&mut client).len() < 60
+        });
+        assert!(few, "{} records are left", left(&mut client).len());
+        for crash in [false, true] {
+            if crash {
+                rig.drop_and_start();
+            } else {
+                rig.restart();
+            }
+            client = connect(&rig);
+            for (at, group) in groups.iter().enumerate() {
+                assert_eq!(committed(&mut client, group), Some(expected(at)), "{group} in round {round}, {crash}");
+            }
+            assert_eq!(committed(&mut client, "first"), Some(round));
+            let passed: Vec<String> = coordinators(&rig)
+                .iter()
+                .map(|one| one["shows"]["passed_over"].as_str().unwrap_or_default().to_owned())
+                .collect();
+            assert_eq!(passed, ["0", "0", "0"], "nothing is strange to a coordinator");
+        }
+    }
+    assert!(left(&mut client).iter().any(|(_, offset, ..)| *offset > 200), "offsets never change");
     rig.stop();
 }
