@@ -38,7 +38,7 @@ use callboard_telemetry::{Metrics, MetricsOptions};
 use callboard_wire::ApiKey;
 use socket2::SockRef;
 
-use crate::admin::{AdminContext, AdminServer};
+use crate::admin::{AdminContext, AdminServer, History};
 use crate::broker::{Broker, BrokerContext, Published};
 use crate::clock::Clock;
 use crate::controller::{ActiveController, ControllerContext, ControllerMessage};
@@ -375,6 +375,9 @@ impl Parts {
             settings: configs.clone(),
             me,
             coordinators: paths.coordinators.clone(),
+            allow_control: settings.admin.allow_control,
+            history: History::default(),
+            clock: clock.clone(),
         });
         let services = ServicesMaker {
             settings: settings.clone(),

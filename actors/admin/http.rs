@@ -45,6 +45,8 @@ impl Actor for AdminServer {
     fn started(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
         let listener = TcpListener::from_std(self.listener.try_clone()?)?;
         ctx.spawn(accept(listener, Arc::clone(&self.context)));
+        let (context, events) = (Arc::clone(&self.context), ctx.system().events());
+        ctx.spawn(async move { context.history.listen(events, &context.clock).await });
         Ok(())
     }
 

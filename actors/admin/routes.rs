@@ -6,16 +6,22 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use callboard_controller::StaticConfig;
 use callboard_model::BrokerId;
-use callboard_runtime::{Path, System};
+use callboard_runtime::{Event, Path, System};
 use callboard_telemetry::Metrics;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request, Response, StatusCode};
 
+use serde_json::json;
+
+use super::control::{Order, find, may_order};
 use super::figures::snapshot;
-use super::tree::tree;
+use super::history::History;
+use super::refusal::Refusal;
+use super::tree::{one, tree};
 use crate::broker::PublishedReceiver;
+use crate::clock::Clock;
 
 /// What the answers are made of.
 pub(crate) struct AdminContext {
@@ -33,19 +39,45 @@ pub(crate) struct AdminContext {
     pub me: BrokerId,
     /// The path of the coordinators' pool.
     pub coordinators: Path,
+    /// Whether orders to actors are taken.
+    pub allow_control: bool,
+    /// The last changes in the tree.
+    pub history: History,
+    /// Tells when they happened.
+    pub clock: Clock,
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
-const INDEX: &str = "callboard\n\n/livez          whether the process answers\n/readyz         whether clients are served\n\
-/metrics        counters, as Prometheus text\n/api/v1/actors  the live actor tree, as JSON\n";
+const INDEX: &str = "callboard\n
+GET  /livez                       whether the process answers
+GET  /readyz                      whether clients are served
+GET  /metrics                     counters, as Prometheus text
+GET  /api/v1/actors               the live actor tree, as JSON
+GET  /api/v1/actors/PATH          one actor, with what it shows of itself
+POST /api/v1/actors/PATH/restart  builds it anew, in an orderly way
+POST /api/v1/actors/PATH/kill     ends it as by a failure
+GET  /api/v1/events?limit=N       the last changes in the tree
+GET  /api/v1/dead-letters?limit=N messages that nobody handled: how many, and the last ones
+";
+/// Below this path lie the actors.
+const ACTORS: &str = "/api/v1/actors/";
+/// Events told when nothing is said of it.
+const EVENTS: usize = 100;
 
 pub(super) async fn answer(request: &Request<Incoming>, context: &AdminContext) -> Response<Full<Bytes>> {
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n");
-    }
-    match request.uri().path() {
+    let answered = match *request.method() {
+        Method::GET | Method::HEAD => read(request, context).await,
+        Method::POST => order(request, context),
+        ref other => Err(Refusal::Method(other.to_string())),
+    };
+    answered.unwrap_or_else(|refusal| respond(refusal.status(), JSON, refusal.body()))
+}
+
+async fn read(request: &Request<Incoming>, context: &AdminContext) -> Result<Response<Full<Bytes>>, Refusal> {
+    let system = || context.system.get().ok_or(Refusal::Starting);
+    Ok(match request.uri().path() {
         "/" => text(StatusCode::OK, INDEX),
         "/livez" => text(StatusCode::OK, "ok\n"),
         "/readyz" if context.ready.load(Ordering::Acquire) => text(StatusCode::OK, "ok\n"),
@@ -54,15 +86,51 @@ pub(super) async fn answer(request: &Request<Incoming>, context: &AdminContext) 
             let snapshot = snapshot(context).await;
             respond(StatusCode::OK, PROMETHEUS, context.metrics.render(&snapshot))
         }
-        "/api/v1/actors" => match context.system.get() {
-            Some(system) => match tree(system, &context.coordinators).await {
-                Ok(tree) => respond(StatusCode::OK, JSON, tree),
-                Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
-            },
-            None => text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        "/api/v1/actors" => {
+            let tree = tree(system()?, &context.coordinators).await;
+            respond(StatusCode::OK, JSON, tree.map_err(|error| Refusal::Failed(error.to_string()))?)
+        }
+        "/api/v1/events" => {
+            let events = context.history.newest(limit(request)?, |_| true);
+            json(json!({ "events": events, "missed": context.history.missed() }))
+        }
+        "/api/v1/dead-letters" => {
+            let is_letter = |event: &Event| matches!(event, Event::DeadLetter { .. });
+            let (counted, recent) = (system()?.dead_letters(), context.history.newest(limit(request)?, is_letter));
+            json(json!({ "total": counted.total(), "by_reason": counted, "recent": recent }))
+        }
+        path => match path.strip_prefix(ACTORS) {
+            Some(actor) => {
+                let actor = find(system()?, actor)?;
+                let shown = one(system()?, &actor).await;
+                respond(StatusCode::OK, JSON, shown.map_err(|error| Refusal::Failed(error.to_string()))?)
+            }
+            None => return Err(Refusal::Nothing(path.to_owned())),
         },
-        _ => text(StatusCode::NOT_FOUND, &format!("nothing is served here\n\n{INDEX}")),
+    })
+}
+
+fn order(request: &Request<Incoming>, context: &AdminContext) -> Result<Response<Full<Bytes>>, Refusal> {
+    let path = request.uri().path();
+    let target = path.strip_prefix(ACTORS).and_then(Order::parse);
+    let (actor, order) = target.ok_or_else(|| Refusal::Nothing(format!("POST {path}")))?;
+    if !context.allow_control {
+        return Err(Refusal::NotAllowed);
     }
+    may_order(request.headers())?;
+    let system = context.system.get().ok_or(Refusal::Starting)?;
+    Ok(respond(StatusCode::ACCEPTED, JSON, order.give(system, actor)?))
+}
+
+/// `?limit=N`, the only query that there is.
+fn limit(request: &Request<Incoming>) -> Result<usize, Refusal> {
+    let Some(query) = request.uri().query().filter(|query| !query.is_empty()) else { return Ok(EVENTS) };
+    let number = query.strip_prefix("limit=").and_then(|number| number.parse().ok());
+    number.ok_or_else(|| Refusal::Query(query.to_owned()))
+}
+
+fn json(value: serde_json::Value) -> Response<Full<Bytes>> {
+    respond(StatusCode::OK, JSON, value.to_string())
 }
 
 fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {

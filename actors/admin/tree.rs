@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callboard_runtime::{Path, System};
+use callboard_runtime::{ActorInfo, Path, System};
 use futures_util::future::join_all;
 use serde_json::{Map, Value};
 
@@ -22,6 +22,15 @@ pub(super) async fn tree(system: &System, detailed: &Path) -> Result<Vec<u8>, se
     });
     let rows: Vec<Value> = join_all(rows).await.into_iter().collect::<Result<_, serde_json::Error>>()?;
     serde_json::to_vec(&rows)
+}
+
+/// One actor, with what it shows of itself and what it keeps.
+pub(super) async fn one(system: &System, actor: &ActorInfo) -> Result<Vec<u8>, serde_json::Error> {
+    let mut row = serde_json::to_value(actor)?;
+    if let Some(row) = row.as_object_mut() {
+        show(system, &actor.path, row).await?;
+    }
+    serde_json::to_vec(&row)
 }
 
 async fn show(system: &System, path: &Path, row: &mut Map<String, Value>) -> Result<(), serde_json::Error> {

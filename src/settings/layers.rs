@@ -37,7 +37,7 @@ pub enum Mode {
     /// A node that is operated: the defaults of the table.
     #[default]
     Server,
-    /// `callboard dev`: data in the user's data folder.
+    /// `callboard dev`: data in the user's data folder, actors that may be restarted and killed.
     Dev,
 }
 
@@ -105,7 +105,7 @@ impl Settings {
         gathered.finish()
     }
 
-    /// What `callboard dev` runs with when nothing is set: the defaults, with the data in the user's data folder.
+    /// What `callboard dev` runs with when nothing is set: the defaults, but for those of [`Mode::Dev`].
     pub fn dev_defaults() -> Result<Self, SettingsError> {
         let only_folders = |(name, _): &(String, String)| !name.starts_with(VARIABLE_PREFIX);
         let env = process_environment().into_iter().filter(only_folders).collect();
@@ -155,14 +155,17 @@ impl Gathered {
     }
 
     fn dev_defaults(&mut self, sources: &Sources) {
-        let Some(folder) = user_data_folder(&sources.env) else {
-            // Wrong only if no layer above names a folder or asks for memory, which is known at the end.
-            self.folder_missing = true;
-            return;
-        };
         let origin = self.origin(Origin::DevDefault);
         let mut layer = Layer::default();
-        layer.put("storage", "data_dir", Value::new(Some(&origin), folder.to_string_lossy().into_owned()));
+        match user_data_folder(&sources.env) {
+            Some(folder) => {
+                let folder = folder.to_string_lossy().into_owned();
+                layer.put("storage", "data_dir", Value::new(Some(&origin), folder));
+            }
+            // Wrong only if no layer above names a folder or asks for memory, which is known at the end.
+            None => self.folder_missing = true,
+        }
+        layer.put("admin", "allow_control", Value::new(Some(&origin), true));
         self.layers.push(layer);
     }
 

@@ -37,6 +37,9 @@ const GROUPS: [(&str, usize); 3] = [("billing", 3), ("fraud", 2), ("audit", 4)];
 const OFFSETS_PARTITIONS: u32 = 4;
 /// How long groups may take to read what is left once nothing fails any more.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
+/// How often groups are looked at, and how long one that has not committed since may take when nothing fails.
+const RESPITE_EVERY: Duration = Duration::from_secs(5);
+const COMMITS_WITHIN: Duration = Duration::from_secs(30);
 /// Hits of each kind when nothing else is said.
 const SHORT: u64 = 20;
 
@@ -108,6 +111,25 @@ impl Load {
         load
     }
 
+    /// Lets groups come to themselves, every few seconds: under failures without an end none gets through a rebalance that
+    /// waits for members who have gone, here as in Kafka. A group that does not commit even when all is calm is stuck.
+    fn respite(&self) -> impl FnMut() -> Option<String> + use<> {
+        let (readings, mut last, mut before) = (self.readings.clone(), Instant::now(), None::<Vec<u64>>);
+        move || {
+            if last.elapsed() < RESPITE_EVERY {
+                return None;
+            }
+            let commits = || readings.iter().map(|reading| reading.commits.load(Ordering::Relaxed)).collect::<Vec<_>>();
+            let before = before.get_or_insert_with(|| vec![0; readings.len()]);
+            let idle = || commits().iter().zip(&*before).position(|(now, before)| now <= before);
+            eventually(COMMITS_WITHIN, || idle().is_none());
+            let stuck =
+                idle().map(|at| format!("{} does not commit in {COMMITS_WITHIN:?} of calm", readings[at].group));
+            (last, *before) = (Instant::now(), commits());
+            stuck
+        }
+    }
+
     /// The first thread that gave up, if any.
     fn has_failed(&self) -> bool {
         self.producers.iter().any(JoinHandle::is_finished) || self.others.iter().any(JoinHandle::is_finished)
@@ -168,7 +190,8 @@ fn panics_in_every_kind_of_actor_cost_nothing_but_a_retry() {
     let began = Instant::now();
     let deadline = began + Duration::from_secs(30 + times * 6);
     let paths: Vec<Path> = whole.keys().map(|path| Path::root(path)).collect();
-    let tally = nemesis::rage(rig.node().system(), &paths, &hits, times, deadline, &mut dice, || load.has_failed());
+    let (system, over) = (rig.node().system(), || load.has_failed());
+    let tally = nemesis::rage(system, &paths, &hits, times, deadline, &mut dice, load.respite(), over);
     let raged = began.elapsed();
     let (seen, readings) = (load.seen.clone(), load.readings.clone());
     let (ledgers, mut faults) = load.end();

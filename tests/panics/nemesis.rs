@@ -58,7 +58,8 @@ pub(crate) struct Tally {
 }
 
 /// Hits every kind `times` times, in random order; `whole` is the tree that must come back each time. Gives up when
-/// `is_over` says that the load has.
+/// `is_over` says that the load has. `respite` is asked before each hit: it may wait, or say what is wrong.
+#[expect(clippy::too_many_arguments, reason = "called once, with names that say what each is")]
 pub(crate) fn rage(
     system: &System,
     whole: &[Path],
@@ -66,6 +67,7 @@ pub(crate) fn rage(
     times: u64,
     deadline: Instant,
     dice: &mut Dice,
+    mut respite: impl FnMut() -> Option<String>,
     is_over: impl Fn() -> bool,
 ) -> Tally {
     let mut left: Vec<u64> = KINDS.iter().map(|_| times).collect();
@@ -81,6 +83,7 @@ pub(crate) fn rage(
         if left[at] == 0 {
             continue;
         }
+        tally.faults.extend(respite());
         // Three times of four the whole tree has to come back first, else a failure falls into the one before.
         let (began, waits) = (Instant::now(), dice.below(4) > 0);
         while waits && !is_over() {

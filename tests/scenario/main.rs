@@ -1,5 +1,6 @@
 //! Stories of one node in this process, told by a client on a socket.
 
+mod admin;
 mod calls;
 mod codecs;
 mod compacting;
