@@ -176,6 +176,23 @@ fetch(12, [], "$session", 1)
 fetch(13, [fetched("$ta", 0, version=13)], None, 0)
 fetch(13, [], "$session", 1)
 fetch(12, [], "$session", 2)
+# What is compressed with zstd, by its producer or its topic, in versions older than zstd: Kafka 4 hands it out all the same.
+ZSTD_BATCH = bytes.fromhex(
+    "000000000000000000000069000000000241b169dc000400000001000001a204caa2e5000001a204caa2e5ffffffffffffffffffffffffffff"
+    "0000000228b52ffd00587d010044029e0100000001900161206c696e652c20616e64206f6e6365206d6f726520009e0100000202004905b47846"
+    "d309")
+ask("CreateTopics", 7, {"topics": [
+    {"name": "tz" + str(count), "numPartitions": 1, "replicationFactor": 1, "assignments": [],
+     "configs": [{"name": "compression.type", "value": value}]}
+    for count, value in enumerate(("zstd", "producer"))], "timeoutMs": 9000},
+    differs="configs are compared by the Java tools", settle=2,
+    ours={"topics": [{"name": name, "errorCode": 0} for name in ("tz0", "tz1")]})
+for name in ("tz0", "tz1"):
+    for version in (6, 7):
+        ask("Produce", version, {"transactionalId": None, "acks": -1, "timeoutMs": 9000, "topicData": [
+            {"name": name, "partitionData": [{"index": 0, "records": ZSTD_BATCH}]}]})
+    for version in (4, 9, 10):
+        fetch(version, [fetched(name, 0, version=version)])
 NO_LIST = "rows of refused partitions have no list of aborted transactions, in Kafka some have an empty one"
 MARKS = "refused rows tell where the log begins and ends, Kafka's do not"
 unknown = {"abortedTransactions": None, "highWatermark": -1}
@@ -252,7 +269,8 @@ page(["tb"], 2, ("ta", 1))
 LOGGERS = "there are no Java loggers here"
 ask("ListConfigResources", 0, {})
 ask("ListConfigResources", 1, {}, differs=LOGGERS, ours={"errorCode": 0, "configResources": [
-    {"resourceName": "1", "resourceType": 4}, {"resourceName": "ta", "resourceType": 2}, {"resourceName": "tb", "resourceType": 2}]})
+    {"resourceName": "1", "resourceType": 4},
+    *({"resourceName": name, "resourceType": 2} for name in ("ta", "tb", "tz0", "tz1"))]})
 ask("ListConfigResources", 1, {"resourceTypes": [8]}, differs=LOGGERS, ours={"errorCode": 0, "configResources": []})
 for kinds in ([2], [4], [16], [32], [0], [2, 4], [99], [-1], [2, 99]):
     ask("ListConfigResources", 1, {"resourceTypes": kinds})

@@ -17,6 +17,8 @@ use crate::gateway::services::Services;
 /// Kafka's numbers of the kinds of keys.
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
+/// From this version on a request names many keys (KIP-699).
+const MANY_KEYS_SINCE: i16 = 4;
 
 /// A code and words for people.
 type Refused = (ErrorCode, &'static str);
@@ -27,13 +29,11 @@ pub(in super::super) async fn answer(
     local: Option<SocketAddr>,
     services: &Services,
 ) -> FindCoordinatorResponse {
-    let keys = if version < 4 { vec![request.key] } else { request.coordinator_keys };
+    let keys = if version < MANY_KEYS_SINCE { vec![request.key] } else { request.coordinator_keys };
     let found = match request.key_type {
         GROUP if keys.is_empty() => Ok(services.now()),
         GROUP => with_topic(services).await,
-        // A code that clients take for final: with COORDINATOR_NOT_AVAILABLE they would ask again for a minute, and then
-        // say no more than that the time is up.
-        TRANSACTION => Err((ErrorCode::UnsupportedVersion, "transactions are not served")),
+        TRANSACTION => Err((no_transactions(version), "transactions are not served")),
         _ => Err((ErrorCode::InvalidRequest, "the key type is unknown")),
     };
     let mut response = FindCoordinatorResponse::default();
@@ -48,6 +48,20 @@ pub(in super::super) async fn answer(
         })
         .collect();
     response
+}
+
+/// A code that the clients of a version take for final. On others they ask again for a minute, and then say no more than
+/// that the time is up.
+///
+/// Java and franz-go, which look up many at once, give up on any code that is not retriable and then show our words.
+/// librdkafka, which does not, gives up on those of a broker that does not let it use transactions alone
+/// (`rd_kafka_txn_handle_FindCoordinator`), with our words after them.
+fn no_transactions(version: i16) -> ErrorCode {
+    if version < MANY_KEYS_SINCE {
+        ErrorCode::TransactionalIdAuthorizationFailed
+    } else {
+        ErrorCode::UnsupportedVersion
+    }
 }
 
 /// The metadata with `__consumer_offsets` in it.
