@@ -1,85 +1,29 @@
 //! The actor around one partition's leader machine: receives, calls the machine once, performs the effects.
 
+mod appending;
+mod context;
+mod office;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use callboard_model::{
-    CompressionType, Durability, JournalWrite, LeaderEpoch, LogConfig, LogId, PartitionIndex, StateFamily, Tick,
-    TopicId, TopicName, TopicPartition,
-};
-use callboard_partition::{
-    self as machine, Effect, Leader, ListAnswer, Now, PartitionLimits, Recovered, WriteError, wants_codec,
-};
+use callboard_model::{JournalWrite, StateFamily, Tick, TopicPartition};
+use callboard_partition::{self as machine, Effect, Leader, ListAnswer, Now, WriteError};
 use callboard_runtime::{Actor, Context, Failure};
-use callboard_storage::{CommitError, CommitHandle, Storage, StorageError, Ticket};
+use callboard_storage::{CommitError, StorageError, Ticket};
+
+pub(crate) use context::{Identity, LeaderContext, Role};
+use office::{BARRIER, LIFE_SHIFT};
 
 use super::lookup::{Found, LookupError, Search};
-use super::message::{Append, AppendInternal, Fetch, PartitionMessage, Waiter};
-use super::packing::{Line, Ready, decompressed, pack};
-use super::recovery::recover;
-use crate::clock::Clock;
-use crate::storage::{LeaderDirectory, Pool};
+use super::message::{Fetch, PartitionMessage, Waiter};
+use super::packing::Line;
 
 /// Messages kept while the log is being read back; later ones are refused with a retriable error.
 const STASH_MAX: usize = 10_000;
-/// How often a partition whose log cannot be read is tried again.
-const RETRY: Duration = Duration::from_secs(10);
 /// Index entries looked at in one retention round.
 const RETENTION_ENTRIES: usize = 4096;
-/// Kafka's: producers that are to be forgotten are looked for every ten minutes.
-const LIMITS: PartitionLimits = PartitionLimits { producer_check: Duration::from_secs(10 * 60) };
-/// Where the life stands in a commit ticket: the low 40 bits count writes, a trillion of them.
-const LIFE_SHIFT: u32 = 40;
-/// Lives are told apart modulo 2^24; what is in the committer's queue is at most a few lives old.
-const LIFE_MASK: u64 = (1 << 24) - 1;
-
-/// Which partition this is, for good.
-#[derive(Clone, Debug)]
-pub(crate) struct Identity {
-    /// The topic's name.
-    pub topic: TopicName,
-    /// The topic's id.
-    pub topic_id: TopicId,
-    /// The partition's number.
-    pub partition: PartitionIndex,
-    /// Its log on this node.
-    pub log: LogId,
-}
-
-/// What the metadata image says of a partition's leadership here, asked at every start (never remembered).
-#[derive(Clone, Debug)]
-pub(crate) struct Role {
-    /// The epoch of the leadership.
-    pub epoch: LeaderEpoch,
-    /// The topic's settings.
-    pub config: LogConfig,
-}
-
-/// Asks the current metadata image for the role of a partition; `None` when this node does not lead it.
-pub(super) type AskRole = dyn Fn(&Identity) -> Option<Role> + Send + Sync;
-
-/// What all leaders of a node share.
-pub(crate) struct LeaderContext {
-    /// The logs.
-    pub storage: Arc<dyn Storage>,
-    /// The committer's queue.
-    pub commit: CommitHandle,
-    /// The blocking pool.
-    pub pool: Pool,
-    /// Where the committer finds the leaders.
-    pub directory: LeaderDirectory,
-    /// Tells a starting leader its role.
-    pub role: Box<AskRole>,
-    /// Wall and monotonic time.
-    pub clock: Clock,
-    /// Counts the lives of all leaders.
-    pub lives: AtomicU64,
-    /// Bytes in all tail caches of the node.
-    pub tail_bytes: AtomicUsize,
-    /// Bytes that all tail caches together may hold.
-    pub tail_limit: usize,
-}
 
 enum State {
     /// The log is being read; messages wait.
@@ -123,79 +67,6 @@ impl PartitionLeader {
 
     fn now(&self) -> Now {
         self.shared.clock.now()
-    }
-
-    /// Reads the log behind everything that an earlier incarnation may still have in the committer's queue.
-    fn begin_recovery(&mut self, ctx: &mut Context<Self>) {
-        self.count_tail(0);
-        self.state = State::Recovering(self.take_stash());
-        self.life = self.shared.lives.fetch_add(1, Ordering::Relaxed) & LIFE_MASK;
-        self.shared.directory.enter(self.identity.log, ctx.myself());
-        self.shared.commit.submit(
-            JournalWrite { log: self.identity.log, durability: Durability::Synced, writes: Vec::new() },
-            Ticket { route: 0, log: self.identity.log, seq: self.seq(BARRIER) },
-        );
-    }
-
-    fn take_stash(&mut self) -> Vec<PartitionMessage> {
-        match &mut self.state {
-            State::Recovering(stash) => std::mem::take(stash),
-            State::Leading(_) | State::Offline(_) => Vec::new(),
-        }
-    }
-
-    /// One partition that cannot be read must not take its node along.
-    fn go_offline(&mut self, reason: String, ctx: &mut Context<Self>) -> Result<(), Failure> {
-        tracing::error!(partition = %self.name(), reason, "the partition is offline: its log cannot be read");
-        let stash = self.take_stash();
-        self.line.clear();
-        self.state = State::Offline(reason);
-        ctx.schedule(RETRY, PartitionMessage::Retry);
-        stash.into_iter().try_for_each(|message| self.handle(message, ctx))
-    }
-
-    fn refuse(&mut self, message: PartitionMessage, ctx: &mut Context<Self>) {
-        let State::Offline(reason) = &self.state else { return };
-        match message {
-            PartitionMessage::Append(Append { slot: Some(slot), .. }) => {
-                slot.answer(Err(WriteError::Failed(reason.clone()).into()));
-            }
-            PartitionMessage::Retry => self.begin_recovery(ctx),
-            // The other waiters answer by themselves that there is no leader.
-            _ => {}
-        }
-    }
-
-    fn seq(&self, ticket: u64) -> u64 {
-        (self.life << LIFE_SHIFT) | ticket
-    }
-
-    fn read_log(&self, ctx: &mut Context<Self>) {
-        let (storage, log) = (Arc::clone(&self.shared.storage), self.identity.log);
-        let reading = self.shared.pool.run(move || recover(storage.as_ref(), log).map(Box::new));
-        ctx.pipe(async move {
-            let result = reading.await.unwrap_or_else(|error| Err(error.to_string()));
-            PartitionMessage::Recovered(result)
-        });
-    }
-
-    fn take_office(&mut self, recovered: Recovered, ctx: &mut Context<Self>) -> Result<(), Failure> {
-        let Some(role) = (self.shared.role)(&self.identity) else {
-            // The image gave the partition away meanwhile; the broker stops this actor in a moment.
-            return Ok(());
-        };
-        let stash = self.take_stash();
-        let now = self.now();
-        let leader =
-            Leader::begin(self.identity.log, recovered, role.epoch, role.config, LIMITS, now, &mut self.effects)?;
-        self.state = State::Leading(Box::new(leader));
-        self.perform(ctx)?;
-        // What was being packed came before everything that waited for the log.
-        self.append_ready(ctx)?;
-        for message in stash {
-            self.handle(message, ctx)?;
-        }
-        Ok(())
     }
 
     fn lead(
@@ -276,77 +147,6 @@ impl PartitionLeader {
             self.shared.tail_bytes.fetch_sub(self.tail_counted - tail, Ordering::Relaxed);
         }
         self.tail_counted = tail;
-    }
-
-    fn append(&mut self, append: Append, ctx: &mut Context<Self>) -> Result<(), Failure> {
-        let State::Leading(leader) = &self.state else { return Ok(()) };
-        let config = leader.config();
-        if wants_codec(&append.batch, config).is_some() {
-            let (to, number) = (config.compression_type, self.line.enter());
-            self.pack(number, append, to, ctx);
-            return Ok(());
-        }
-        let ready = Ready::as_it_came(append);
-        if self.line.is_empty() {
-            return self.append_now(ready, ctx);
-        }
-        self.line.queue(ready);
-        Ok(())
-    }
-
-    fn pack(&self, number: u64, append: Append, to: CompressionType, ctx: &mut Context<Self>) {
-        let packing = self.shared.pool.run(move || Box::new(pack(append, to)));
-        // A job that panics drops the append, which tells its producer.
-        ctx.pipe(async move { PartitionMessage::Packed { number, ready: packing.await.ok() } });
-    }
-
-    /// Appends what stands at the head of the line and is ready.
-    fn append_ready(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
-        while let State::Leading(leader) = &self.state
-            && let Some(ready) = self.line.next()
-        {
-            let config = leader.config();
-            let wanted = wants_codec(&ready.append.batch, config);
-            if wanted.is_some() && wanted != ready.tried {
-                // The topic was given another codec meanwhile.
-                let (to, number) = (config.compression_type, self.line.enter_first());
-                self.pack(number, ready.append, to, ctx);
-                return Ok(());
-            }
-            self.append_now(ready, ctx)?;
-        }
-        Ok(())
-    }
-
-    fn append_now(&mut self, ready: Ready, ctx: &mut Context<Self>) -> Result<(), Failure> {
-        let Ready { append: Append { slot, acks, batch, deadline, zstd_allowed }, mut unpacked, .. } = ready;
-        let waiter = slot.map(Waiter::Produce);
-        self.lead(ctx, |leader, now, effects| {
-            if unpacked.records.is_none() {
-                unpacked.records = decompressed(&batch, leader.config(), now);
-            }
-            let (internal, expected_end) = (false, None);
-            let append =
-                machine::Append { waiter, acks, batch, deadline, zstd_allowed, internal, expected_end, unpacked };
-            leader.append(append, now, effects);
-        })
-    }
-
-    fn append_internal(&mut self, append: AppendInternal, ctx: &mut Context<Self>) -> Result<(), Failure> {
-        let AppendInternal { batch, expected_end, deadline, reply } = append;
-        self.lead(ctx, |leader, now, effects| {
-            let append = machine::Append {
-                waiter: Some(Waiter::Internal(reply)),
-                acks: machine::Acks::All,
-                batch,
-                unpacked: machine::Unpacked::default(),
-                deadline,
-                zstd_allowed: true,
-                internal: true,
-                expected_end,
-            };
-            leader.append(append, now, effects);
-        })
     }
 
     fn fetch(&mut self, fetch: Fetch, ctx: &mut Context<Self>) -> Result<(), Failure> {
@@ -454,9 +254,6 @@ impl PartitionLeader {
         TopicPartition { topic: self.identity.topic.clone(), partition: self.identity.partition }
     }
 }
-
-/// The ticket of the barrier that recovery waits for: all 40 bits set, so the machine never reaches it.
-const BARRIER: u64 = (1 << LIFE_SHIFT) - 1;
 
 impl Actor for PartitionLeader {
     type Message = PartitionMessage;

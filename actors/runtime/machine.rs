@@ -10,6 +10,10 @@ use crate::{
     spec::Kind,
 };
 
+mod child;
+
+use child::{Child, Phase};
+
 /// Names a child; grows in start order and is never used twice in a system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ChildKey(pub(crate) u64);
@@ -115,38 +119,6 @@ pub(crate) struct Machine {
 enum Halt {
     Asked,
     Failed(String),
-}
-
-#[derive(Debug)]
-struct Child {
-    policy: Policy,
-    phase: Phase,
-    /// a cell exists and is parked or alive
-    has_cell: bool,
-    has_run: bool,
-    /// part of a group that is to be stopped and started again
-    recycle: bool,
-    /// asked to go for good
-    doomed: bool,
-    /// somebody waits for the outcome of the first start, so a failed start is theirs, not ours
-    on_trial: bool,
-    failures: u32,
-    running_since: Tick,
-    turn: u64,
-    /// exits of incarnations that were left behind and may still be reported
-    owed_exits: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// to be started
-    Waiting,
-    Backoff,
-    Starting,
-    Running,
-    Stopping,
-    /// ended by itself and not restarted; kept for group restarts
-    Finished,
 }
 
 impl Machine {
@@ -510,48 +482,6 @@ impl Machine {
     fn next_turn(&mut self) -> u64 {
         self.turn += 1;
         self.turn
-    }
-}
-
-impl Child {
-    fn new(policy: Policy) -> Child {
-        Child {
-            policy,
-            phase: Phase::Waiting,
-            has_cell: false,
-            has_run: false,
-            recycle: false,
-            doomed: false,
-            on_trial: false,
-            failures: 0,
-            running_since: Tick::ZERO,
-            turn: 0,
-            owed_exits: 0,
-        }
-    }
-
-    fn start(&mut self, key: ChildKey, effects: &mut Vec<Effect>) {
-        self.phase = Phase::Starting;
-        if std::mem::replace(&mut self.has_cell, true) {
-            effects.push(Effect::Restart(key));
-        } else {
-            effects.push(Effect::Start(key));
-        }
-    }
-
-    fn stop(&mut self, key: ChildKey, turn: u64, effects: &mut Vec<Effect>) {
-        self.phase = Phase::Stopping;
-        self.turn = turn;
-        let timeout = self.policy.stop_timeout;
-        if timeout.is_zero() {
-            effects.push(Effect::Kill(key));
-            effects.push(Effect::Schedule { alarm: Alarm::KillTimeout { key, turn }, after: KILL_TIMEOUT });
-            return;
-        }
-        effects.push(Effect::Stop(key));
-        if timeout < Duration::MAX {
-            effects.push(Effect::Schedule { alarm: Alarm::StopTimeout { key, turn }, after: timeout });
-        }
     }
 }
 

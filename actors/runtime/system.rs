@@ -3,12 +3,10 @@
 use std::{
     fmt,
     future::Future,
-    pin::{Pin, pin},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Poll, Wake, Waker},
     thread,
     time::Duration,
 };
@@ -30,6 +28,13 @@ use crate::{
     supervisor::Parent,
     watchdog::{self, Stopper},
 };
+
+mod task;
+mod waiting;
+
+pub use task::Task;
+pub(crate) use waiting::block_on;
+use waiting::within;
 
 /// Settings of a system.
 #[derive(Debug, Clone)]
@@ -388,50 +393,6 @@ impl System {
         }
     }
 
-    /// Runs a task of no actor's on an arbiter, such as a reader or writer of a socket. A panic inside ends only the task and is logged.
-    ///
-    /// [`Placement::Inherit`] means the system arbiter here.
-    pub fn spawn_on<F: Future<Output = ()> + 'static>(
-        &self,
-        placement: Placement,
-        make: impl FnOnce() -> F + Send + 'static,
-    ) -> Task {
-        let arbiter = self.place(placement, SYSTEM);
-        let (abort, aborted) = oneshot::channel::<()>();
-        let (finished, done) = oneshot::channel::<()>();
-        let name = self.0.name.clone();
-        // When the arbiter has stopped the job is dropped, and with it `finished`.
-        self.run_on(arbiter, move || {
-            drop(tokio::task::spawn_local(async move {
-                let _finished = finished;
-                let mut aborted = Some(aborted);
-                let mut body = Some(Box::pin(make()));
-                std::future::poll_fn(|cx| {
-                    match aborted.as_mut().map(|aborted| Pin::new(aborted).poll(cx)) {
-                        Some(Poll::Ready(Ok(()))) => return Poll::Ready(()),
-                        // The handle was dropped: nobody can abort any more.
-                        Some(Poll::Ready(Err(_))) => aborted = None,
-                        Some(Poll::Pending) | None => {}
-                    }
-                    let Some(future) = body.as_mut() else {
-                        return Poll::Ready(());
-                    };
-                    match panics::guard(|| future.as_mut().poll(cx)) {
-                        Ok(poll) => poll,
-                        Err(failure) => {
-                            tracing::error!(system = %name, reason = failure.reason(), "a task panicked");
-                            Poll::Ready(())
-                        }
-                    }
-                })
-                .await;
-                let rest = body.take();
-                drop(panics::guard(move || drop(rest)));
-            }));
-        });
-        Task { abort: Some(abort), done }
-    }
-
     pub(crate) fn entry(&self, path: &Path) -> Option<Arc<dyn Entry>> {
         self.0.registry.get(path)
     }
@@ -506,76 +467,5 @@ fn downcast<M: Message>(entry: Arc<dyn Entry>) -> Option<ActorRef<M>> {
 impl fmt::Debug for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "System({})", self.0.name)
-    }
-}
-
-/// Handle of a task started by [`System::spawn_on`]. Dropping it leaves the task running.
-#[derive(Debug)]
-pub struct Task {
-    abort: Option<oneshot::Sender<()>>,
-    done: oneshot::Receiver<()>,
-}
-
-impl Task {
-    /// Drops the task's future soon, on its arbiter.
-    pub fn abort(&mut self) {
-        if let Some(abort) = self.abort.take() {
-            // Fails only when it has ended.
-            let _ = abort.send(());
-        }
-    }
-
-    /// Waits for its end, by itself or by [`Task::abort`].
-    pub async fn ended(mut self) {
-        // Never sent, only dropped.
-        drop((&mut self.done).await);
-    }
-
-    pub fn is_ended(&mut self) -> bool {
-        !matches!(self.done.try_recv(), Err(oneshot::error::TryRecvError::Empty))
-    }
-}
-
-/// Whether `future` ends in time; by the runtime's clock, or on a plain thread by the thread's.
-async fn within<T>(timeout: Duration, future: impl Future<Output = T>) -> bool {
-    if timeout == Duration::MAX {
-        future.await;
-        return true;
-    }
-    if tokio::runtime::Handle::try_current().is_ok() {
-        return tokio::time::timeout(timeout, future).await.is_ok();
-    }
-    // Outside of a runtime a thread keeps the time.
-    let (ring, mut alarm) = oneshot::channel::<()>();
-    drop(thread::Builder::new().spawn(move || {
-        thread::sleep(timeout);
-        drop(ring);
-    }));
-    let mut future = pin!(future);
-    std::future::poll_fn(|cx| {
-        if future.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(true);
-        }
-        Pin::new(&mut alarm).poll(cx).map(|_| false)
-    })
-    .await
-}
-
-/// Runs a future on a plain thread.
-pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut cx = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(result) = future.as_mut().poll(&mut cx) {
-            return result;
-        }
-        thread::park();
     }
 }

@@ -1,8 +1,10 @@
-use std::sync::atomic::AtomicUsize;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
 
 use bytes::Bytes;
-use callboard_model::{BatchHeader, LogWrite, Offset, PartitionIndex, StateFamily, Timestamp};
+use callboard_model::{BatchHeader, Durability, LogWrite, Offset, PartitionIndex, StateFamily, Timestamp};
 
 use super::*;
 use crate::contract::{batch, topic};
