@@ -99,11 +99,13 @@ def answers(port):
 class Server:
     """A running server; ends with the `with` block that it is in."""
 
-    def __init__(self, name, folder, node=1, partitions=PARTITIONS, auto_create=True):
+    def __init__(self, name, folder, node=1, partitions=PARTITIONS, auto_create=True, plain=False):
+        """`plain`: with as few settings as possible, for a suite that looks at them."""
         self.name = name
         self.node = node
         self.partitions = partitions
         self.auto_create = str(auto_create).lower()
+        self.plain = plain
         self.folder = folder
         self.log = folder / f"{name}.log"
         self.process = None
@@ -148,6 +150,8 @@ class Callboard(Server):
         (self.port,) = free_ports(1)
         words = [self.binary, "dev", "--data", str(self.folder / "data"), "--kafka-port", str(self.port),
                  "--admin-port", "0"]
+        if self.plain:
+            return words, {"CALLBOARD__NODE__ID": str(self.node)}
         return words, {"CALLBOARD__KAFKA__NUM_PARTITIONS": str(self.partitions), "CALLBOARD__NODE__ID": str(self.node),
                        "CALLBOARD__KAFKA__AUTO_CREATE_TOPICS_ENABLE": self.auto_create,
                        "CALLBOARD__GROUPS__INITIAL_REBALANCE_DELAY": "0ms",
@@ -170,15 +174,15 @@ controller.listener.names=CONTROLLER
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs={self.folder / "data"}
 num.partitions={self.partitions}
-auto.create.topics.enable={self.auto_create}
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+""" + ("" if self.plain else f"""auto.create.topics.enable={self.auto_create}
 group.min.session.timeout.ms=1000
-""")
+"""))
         # Without eligible leader replicas, which put a min.insync.replicas of their own into every answer.
         subprocess.run(java(home, "kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", str(settings),
                             "--feature", "eligible.leader.replicas.version=0"),
