@@ -130,7 +130,7 @@ impl Parts {
             coordinators: paths.coordinators.clone(),
             allow_control: settings.admin.allow_control,
             history: History::default(),
-            clock: clock.clone(),
+            clock,
         });
         let services = ServicesMaker {
             settings: settings.clone(),
