@@ -96,6 +96,12 @@ def answers(port):
         return False
 
 
+def start(words, environment, log):
+    """Starts a process whose words go to a log."""
+    with open(log, "ab") as out:
+        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**os.environ, **environment})
+
+
 class Server:
     """A running server; ends with the `with` block that it is in."""
 
@@ -114,9 +120,7 @@ class Server:
     def __enter__(self):
         self.folder.mkdir(parents=True, exist_ok=True)
         words, environment = self.prepare()
-        with open(self.log, "ab") as out:
-            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                            env={**os.environ, **environment})
+        self.process = start(words, environment, self.log)
         until = time.monotonic() + START_WITHIN
         while time.monotonic() < until and self.process.poll() is None:
             if answers(self.port):

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use callboard::runtime::{ActorState, Path, System};
+use callboard::runtime::{ActorInfo, ActorState, Path, System};
 use callboard_test_client::Client;
 
 use consumer::{Until, consume};
@@ -51,6 +51,24 @@ fn setting(name: &str, default: u64) -> u64 {
 fn tree(system: &System) -> BTreeMap<String, ActorState> {
     let lasting = |path: &str| !path.starts_with("node/gateway/connections/");
     system.tree().into_iter().map(|a| (a.path.to_string(), a.state)).filter(|(path, _)| lasting(path)).collect()
+}
+
+/// Who has something in hand or waiting: where to look when somebody is not answered.
+fn busy(system: &System) -> String {
+    let is_busy = |actor: &ActorInfo| actor.mailbox_messages > 0 || actor.current.is_some();
+    let line = |actor: ActorInfo| {
+        let shown = rig::block_on(async {
+            tokio::time::timeout(Duration::from_secs(1), system.snapshot(&actor.path)).await.ok().flatten()
+        });
+        format!(
+            "{} {:?}: {} messages, the oldest for {:?} ms, in hand {:?}, shows {shown:?}",
+            actor.path, actor.state, actor.mailbox_messages, actor.oldest_message_age_ms, actor.current
+        )
+    };
+    let is_leader = |actor: &ActorInfo| actor.path.as_str().contains("/partitions/");
+    let lines: Vec<String> =
+        system.tree().into_iter().filter(|actor| is_busy(actor) || is_leader(actor)).map(line).collect();
+    format!("busy, and the leaders:\n{}", lines.join("\n"))
 }
 
 /// The threads that put the node under load.
@@ -226,7 +244,7 @@ fn panics_in_every_kind_of_actor_cost_nothing_but_a_retry() {
     let (rounds, dropped) =
         (rig.node().metrics().compaction_rounds.get(), rig.node().metrics().compaction_dropped.get());
     println!("{rounds} rounds of compaction dropped {dropped} records of groups");
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(faults.is_empty(), "{}\n{}", faults.join("\n"), busy(rig.node().system()));
     assert!(tally.hits.iter().all(|(_, count)| *count == times));
     assert!(dropped > 0, "the topic of groups was compacted meanwhile");
 
@@ -249,7 +267,8 @@ fn serves(rig: &Rig, ledgers: &[Ledger], readings: &[Arc<Reading>], seen: &Seen)
     }
     let kafka = rig.kafka();
     for ((topic, partitions), ledger) in TOPICS.into_iter().zip(ledgers) {
-        let read = consume(kafka, topic, partitions, seen, &Until::Reached(ledger)).expect("every record, in order");
+        let read = consume(kafka, topic, partitions, seen, &Until::Reached(ledger))
+            .unwrap_or_else(|fault| panic!("every record, in order: {fault}\n{}", busy(rig.node().system())));
         assert_eq!(&read, ledger, "{topic} holds what was acknowledged and nothing more");
     }
     let mut client = None;

@@ -1,0 +1,102 @@
+"""What this machine says: the disk's speed, and what a process used of it."""
+
+import os
+import pathlib
+import statistics
+import time
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def fdatasync_ms(folder, writes=200, size=4096):
+    """The median time of one small append made durable, in milliseconds: what every synced acknowledgement waits for."""
+    path = pathlib.Path(folder) / "fdatasync"
+    took = []
+    with open(path, "wb", buffering=0) as file:
+        for _ in range(writes):
+            file.write(b"x" * size)
+            begun = time.perf_counter()
+            os.fdatasync(file.fileno())
+            took.append((time.perf_counter() - begun) * 1000)
+    path.unlink()
+    return statistics.median(took)
+
+
+def write_mb_s(folder, mib=256):
+    """What the disk takes in one stream, synced at the end, in MB/s."""
+    path = pathlib.Path(folder) / "stream"
+    block = os.urandom(1 << 20)
+    begun = time.perf_counter()
+    with open(path, "wb", buffering=0) as file:
+        for _ in range(mib):
+            file.write(block)
+        os.fdatasync(file.fileno())
+    took = time.perf_counter() - begun
+    path.unlink()
+    return mib * (1 << 20) / 1e6 / took
+
+
+def settle():
+    """Everything dirty goes to disk, so that nobody pays for what came before."""
+    os.sync()
+
+
+def drop_caches():
+    """Forgets what files are cached; false where that is not allowed."""
+    settle()
+    try:
+        pathlib.Path("/proc/sys/vm/drop_caches").write_text("3\n")
+        return True
+    except OSError:
+        return False
+
+
+class Process:
+    """What one process uses, read from /proc."""
+
+    def __init__(self, pid):
+        self.folder = pathlib.Path(f"/proc/{pid}")
+
+    def cpu_seconds(self):
+        # The name in brackets may hold spaces.
+        fields = (self.folder / "stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def _status(self, name):
+        for line in (self.folder / "status").read_text().splitlines():
+            if line.startswith(name + ":"):
+                return int(line.split()[1]) * 1024
+        raise KeyError(name)
+
+    def resident(self):
+        return self._status("VmRSS")
+
+    def peak(self):
+        """The largest resident size since `forget_peak`."""
+        return self._status("VmHWM")
+
+    def forget_peak(self):
+        (self.folder / "clear_refs").write_text("5")
+
+    def written_bytes(self):
+        for line in (self.folder / "io").read_text().splitlines():
+            if line.startswith("write_bytes:"):
+                return int(line.split()[1])
+        raise KeyError("write_bytes")
+
+
+class Use:
+    """CPU, bytes written and the largest resident size of a process during a `with` block."""
+
+    def __init__(self, pid):
+        self.process = Process(pid)
+
+    def __enter__(self):
+        self.process.forget_peak()
+        self.cpu, self.written = self.process.cpu_seconds(), self.process.written_bytes()
+        return self
+
+    def __exit__(self, *_):
+        self.cpu = self.process.cpu_seconds() - self.cpu
+        self.written = self.process.written_bytes() - self.written
+        self.peak = self.process.peak()
