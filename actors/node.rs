@@ -43,6 +43,9 @@ pub use crate::node_error::NodeError;
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// The same for a node that is only dropped.
 const DROP_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long readers under way may take to let go of the storage once everybody has stopped.
+const LET_GO_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A running node.
 pub struct Node {
     system: System,
@@ -144,9 +147,23 @@ impl Node {
         if let Some(committer) = self.committer.take() {
             committer.stop();
         }
-        self.pool.close();
-        self.storage.close()?;
+        self.pool.close(LET_GO_TIMEOUT);
+        let closed = self.storage.close();
+        self.let_go().await;
+        closed?;
         Ok(stopped?)
+    }
+
+    /// Waits until nobody but this holds the storage: whoever starts a node on the same folder then finds it free.
+    async fn let_go(&self) {
+        let until = tokio::time::Instant::now() + LET_GO_TIMEOUT;
+        while Arc::strong_count(&self.storage) > 1 {
+            if tokio::time::Instant::now() > until {
+                let holders = Arc::strong_count(&self.storage) - 1;
+                return tracing::warn!(holders, "the node has stopped, and somebody still holds its storage");
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 
@@ -165,6 +182,10 @@ impl Drop for Node {
             });
         drop(stopping.join());
         committer.stop();
-        self.pool.close();
+        self.pool.close(DROP_TIMEOUT);
+        let until = std::time::Instant::now() + DROP_TIMEOUT;
+        while Arc::strong_count(&self.storage) > 1 && std::time::Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }

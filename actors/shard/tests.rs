@@ -131,7 +131,7 @@ impl Rig {
         if let Some(committer) = self.committer.take() {
             committer.stop();
         }
-        self.pool.close();
+        self.pool.close(Duration::from_secs(60));
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -27,12 +28,15 @@ pub(crate) enum PoolError {
 struct Queue {
     jobs: VecDeque<Job>,
     closed: bool,
+    /// Threads that have not ended.
+    threads: usize,
 }
 
 #[derive(Default)]
 struct Shared {
     queue: Mutex<Queue>,
     ready: Condvar,
+    ended: Condvar,
 }
 
 impl Shared {
@@ -59,8 +63,9 @@ impl Pool {
     pub(crate) fn start(threads: usize) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         for number in 0..threads.max(1) {
-            let shared = Arc::clone(&shared);
-            std::thread::Builder::new().name(format!("storage-{number}")).spawn(move || work(&shared))?;
+            let working = Arc::clone(&shared);
+            std::thread::Builder::new().name(format!("storage-{number}")).spawn(move || work(&working))?;
+            shared.lock().threads += 1;
         }
         Ok(Self { shared })
     }
@@ -96,10 +101,14 @@ impl Pool {
         self.shared.lock().jobs.len()
     }
 
-    /// Takes no further job; those queued are still done.
-    pub(crate) fn close(&self) {
-        self.shared.lock().closed = true;
+    /// Takes no further job, and waits until those queued are done and let go of what they hold; says whether they were.
+    pub(crate) fn close(&self, patience: Duration) -> bool {
+        let mut queue = self.shared.lock();
+        queue.closed = true;
         self.shared.ready.notify_all();
+        let waited = self.shared.ended.wait_timeout_while(queue, patience, |queue| queue.threads > 0);
+        queue = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(queue, _)| queue);
+        queue.threads == 0
     }
 }
 
@@ -112,7 +121,9 @@ fn work(shared: &Shared) {
                     break job;
                 }
                 if queue.closed {
-                    return;
+                    // Only here: jobs that panic are caught, so every thread comes by.
+                    queue.threads -= 1;
+                    return shared.ended.notify_all();
                 }
                 queue = shared.ready.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
@@ -141,10 +152,26 @@ mod tests {
     }
 
     #[test]
+    fn whoever_closes_waits_for_the_jobs_but_not_for_ever() {
+        let pool = Pool::start(2).expect("threads");
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let held = Arc::new(());
+        let holds = Arc::clone(&held);
+        let job = pool.run(move || {
+            assert!(wait.recv().is_err(), "nothing is ever sent");
+            drop(holds);
+        });
+        assert!(!pool.close(Duration::from_millis(20)), "it is still at work");
+        drop(go);
+        assert!(pool.close(Duration::from_secs(60)));
+        assert_eq!((block(job), Arc::strong_count(&held)), (Ok(()), 1));
+    }
+
+    #[test]
     fn a_closed_pool_says_so_and_finishes_what_it_has() {
         let pool = Pool::start(1).expect("a thread");
         let queued = pool.run(|| 1);
-        pool.close();
+        assert!(pool.close(Duration::from_secs(60)));
         assert_eq!(block(queued), Ok(1));
         assert_eq!(block(pool.run(|| 2)), Err(PoolError::Closed));
     }
