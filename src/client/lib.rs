@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 pub mod admin;
+pub mod consumer;
 pub mod error;
 mod header;
 pub mod net;

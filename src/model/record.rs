@@ -73,7 +73,17 @@ pub struct Records<'a> {
 impl<'a> Records<'a> {
     /// `bytes` are the records only, decompressed.
     pub fn new(header: BatchHeader, bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, header, read: 0 }
+        Self::resume(header, bytes, 0)
+    }
+
+    /// Goes on after the first `read` records, whose bytes are not in `bytes`.
+    pub fn resume(header: BatchHeader, bytes: &'a [u8], read: i32) -> Self {
+        Self { rest: bytes, header, read }
+    }
+
+    /// What has not been read.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     fn record(&mut self) -> Result<Record<'a>, RecordError> {

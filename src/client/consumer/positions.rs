@@ -1,0 +1,504 @@
+//! Where the user stands in each partition, and where the next fetch begins.
+//!
+//! The two differ by what has been fetched and not been handed out. Whatever voids fetched records (a seek, a partition that
+//! leaves and comes back) changes the slot's *ticket*; what carries an older one is dropped wherever it is met.
+//! Rules: Kafka's `SubscriptionState`, KIP-320 (truncation), KIP-1106 (`by_duration`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use callboard_model::Timestamp;
+use tokio::time::Instant;
+
+use super::TopicPartition;
+use super::error::ConsumerError;
+
+/// Where to begin when there is no position, or one that the log does not have (`auto.offset.reset`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffsetReset {
+    /// The oldest record that there is.
+    Earliest,
+    /// What comes from now on.
+    Latest,
+    /// The first record that is at most this old (KIP-1106); what comes from now on if there is none.
+    ByDuration(Duration),
+    /// Nowhere: tell the user.
+    None,
+}
+
+/// A place in a log that has to be looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Earliest,
+    Latest,
+    At(Timestamp),
+    Ago(Duration),
+}
+
+/// A place in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// The next record.
+    pub(crate) offset: i64,
+    /// The epoch of the record before it, if known.
+    pub(crate) epoch: Option<i32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// What the group has committed is to be asked for.
+    NeedsCommitted,
+    NeedsLookup(Place),
+    Fetching,
+    /// Whether the new leader's log still has what was read is to be asked for.
+    Validating,
+    /// The user was told of an error and has to seek.
+    Stuck,
+}
+
+/// One assigned partition.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    ticket: u64,
+    state: State,
+    /// A question about this partition is under way.
+    asked: bool,
+    /// No question and no fetch before.
+    not_before: Option<Instant>,
+    paused: bool,
+    /// Where the next fetch begins.
+    fetch_at: Position,
+    /// What the user gets next.
+    delivered: Option<Position>,
+    /// The leadership for which the position holds.
+    leader_epoch: Option<i32>,
+    pub(crate) high_watermark: Option<i64>,
+    pub(crate) last_stable: Option<i64>,
+    pub(crate) log_start: Option<i64>,
+    /// Bytes fetched and not handed out.
+    pub(crate) buffered: usize,
+    /// When it last had its turn; the longest waiting comes first.
+    turn: u64,
+}
+
+/// A question about where a partition's reader is to stand.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Lookup {
+    pub(crate) partition: TopicPartition,
+    pub(crate) ticket: u64,
+    pub(crate) place: Place,
+}
+
+/// A question about an epoch's end.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Validation {
+    pub(crate) partition: TopicPartition,
+    pub(crate) ticket: u64,
+    pub(crate) current_leader_epoch: i32,
+    pub(crate) epoch: i32,
+}
+
+/// A partition that may be fetched.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Fetchable {
+    pub(crate) partition: TopicPartition,
+    pub(crate) ticket: u64,
+    pub(crate) offset: i64,
+    pub(crate) turn: u64,
+    pub(crate) buffered: usize,
+}
+
+/// All assigned partitions.
+#[derive(Debug)]
+pub(crate) struct Positions {
+    slots: BTreeMap<TopicPartition, Slot>,
+    policy: OffsetReset,
+    tickets: u64,
+    turns: u64,
+}
+
+impl Positions {
+    pub(crate) fn new(policy: OffsetReset) -> Self {
+        Self { slots: BTreeMap::new(), policy, tickets: 0, turns: 0 }
+    }
+
+    fn place_of_policy(&self) -> Option<Place> {
+        match self.policy {
+            OffsetReset::Earliest => Some(Place::Earliest),
+            OffsetReset::Latest => Some(Place::Latest),
+            OffsetReset::ByDuration(age) => Some(Place::Ago(age)),
+            OffsetReset::None => None,
+        }
+    }
+
+    /// Everything assigned, in order.
+    pub(crate) fn assigned(&self) -> BTreeSet<TopicPartition> {
+        self.slots.keys().cloned().collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn slot(&self, partition: &TopicPartition) -> Option<&Slot> {
+        self.slots.get(partition)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&TopicPartition, &Slot)> {
+        self.slots.iter()
+    }
+
+    /// From now on exactly these. Those that stay keep everything; new ones begin at what is committed if there is a group,
+    /// else where the policy says.
+    pub(crate) fn assign(&mut self, partitions: &BTreeSet<TopicPartition>, group: bool) {
+        self.slots.retain(|partition, _| partitions.contains(partition));
+        for partition in partitions {
+            if !self.slots.contains_key(partition) {
+                self.tickets += 1;
+                let state = match self.place_of_policy() {
+                    Some(place) if !group => State::NeedsLookup(place),
+                    // Without a policy and without a group this ends in an error, which is what none asks for.
+                    _ => State::NeedsCommitted,
+                };
+                let slot = Slot {
+                    ticket: self.tickets,
+                    state,
+                    asked: false,
+                    not_before: None,
+                    paused: false,
+                    fetch_at: Position { offset: -1, epoch: None },
+                    delivered: None,
+                    leader_epoch: None,
+                    high_watermark: None,
+                    last_stable: None,
+                    log_start: None,
+                    buffered: 0,
+                    turn: 0,
+                };
+                self.slots.insert(partition.clone(), slot);
+            }
+        }
+    }
+
+    fn restart(&mut self, partition: &TopicPartition) -> Result<&mut Slot, ConsumerError> {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        let slot = self.slots.get_mut(partition).ok_or_else(|| ConsumerError::NotAssigned(partition.clone()))?;
+        slot.ticket = ticket;
+        slot.asked = false;
+        slot.not_before = None;
+        slot.buffered = 0;
+        Ok(slot)
+    }
+
+    /// Goes on at an offset, whatever was fetched before.
+    pub(crate) fn seek(&mut self, partition: &TopicPartition, to: Position) -> Result<(), ConsumerError> {
+        let slot = self.restart(partition)?;
+        slot.state = State::Fetching;
+        slot.fetch_at = to;
+        slot.delivered = Some(to);
+        // An epoch that came with the offset is checked against the present leader.
+        slot.leader_epoch = None;
+        Ok(())
+    }
+
+    /// Goes on at a place that is looked up.
+    pub(crate) fn seek_to(&mut self, partition: &TopicPartition, place: Place) -> Result<(), ConsumerError> {
+        let slot = self.restart(partition)?;
+        slot.state = State::NeedsLookup(place);
+        slot.delivered = None;
+        Ok(())
+    }
+
+    pub(crate) fn set_paused(&mut self, partition: &TopicPartition, paused: bool) -> Result<(), ConsumerError> {
+        let slot = self.slots.get_mut(partition).ok_or_else(|| ConsumerError::NotAssigned(partition.clone()))?;
+        slot.paused = paused;
+        Ok(())
+    }
+
+    pub(crate) fn paused(&self) -> BTreeSet<TopicPartition> {
+        self.slots.iter().filter(|(_, slot)| slot.paused).map(|(partition, _)| partition.clone()).collect()
+    }
+
+    /// What the user gets next, once it is known.
+    pub(crate) fn position(&self, partition: &TopicPartition) -> Option<Position> {
+        self.slots.get(partition)?.delivered
+    }
+
+    /// Whether what was fetched under this ticket is still wanted, and not held back.
+    pub(crate) fn wants(&self, partition: &TopicPartition, ticket: u64) -> Wanted {
+        match self.slots.get(partition).filter(|slot| slot.ticket == ticket) {
+            None => Wanted::No,
+            Some(slot) if slot.paused => Wanted::Later,
+            Some(_) => Wanted::Now,
+        }
+    }
+
+    /// The user was handed everything below `to`.
+    pub(crate) fn delivered(&mut self, partition: &TopicPartition, ticket: u64, to: Position) {
+        if let Some(slot) = self.current(partition, ticket) {
+            slot.delivered = Some(to);
+        }
+    }
+
+    fn current(&mut self, partition: &TopicPartition, ticket: u64) -> Option<&mut Slot> {
+        self.slots.get_mut(partition).filter(|slot| slot.ticket == ticket)
+    }
+
+    /// Partitions whose committed offsets are to be asked for; each is given once.
+    pub(crate) fn committed_wanted(&mut self, now: Instant) -> Vec<(TopicPartition, u64)> {
+        self.ask(now, |slot| (slot.state == State::NeedsCommitted).then_some(()))
+            .into_iter()
+            .map(|(partition, ticket, ())| (partition, ticket))
+            .collect()
+    }
+
+    /// Places that are to be looked up; each is given once.
+    pub(crate) fn lookups_wanted(&mut self, now: Instant) -> Vec<Lookup> {
+        self.ask(now, |slot| match slot.state {
+            State::NeedsLookup(place) => Some(place),
+            _ => None,
+        })
+        .into_iter()
+        .map(|(partition, ticket, place)| Lookup { partition, ticket, place })
+        .collect()
+    }
+
+    fn ask<T>(&mut self, now: Instant, wanted: impl Fn(&Slot) -> Option<T>) -> Vec<(TopicPartition, u64, T)> {
+        let mut asked = Vec::new();
+        for (partition, slot) in &mut self.slots {
+            if slot.asked || slot.not_before.is_some_and(|at| at > now) {
+                continue;
+            }
+            if let Some(about) = wanted(slot) {
+                slot.asked = true;
+                asked.push((partition.clone(), slot.ticket, about));
+            }
+        }
+        asked
+    }
+
+    /// Positions that have to be checked because a partition has a new leader (KIP-320); each is given once. Those whose
+    /// epoch is not known are taken to hold, as Kafka does.
+    pub(crate) fn validations_wanted(
+        &mut self,
+        now: Instant,
+        leader_epoch: impl Fn(&TopicPartition) -> Option<i32>,
+    ) -> Vec<Validation> {
+        for (partition, slot) in &mut self.slots {
+            let Some(epoch) = leader_epoch(partition).filter(|epoch| *epoch >= 0) else { continue };
+            if slot.state == State::Fetching && slot.leader_epoch.is_none_or(|seen| seen < epoch) {
+                slot.leader_epoch = Some(epoch);
+                if slot.fetch_at.epoch.is_some() {
+                    slot.state = State::Validating;
+                }
+            }
+        }
+        let asked = self.ask(now, |slot| match slot.state {
+            State::Validating => Some((slot.leader_epoch?, slot.fetch_at.epoch?)),
+            _ => None,
+        });
+        asked
+            .into_iter()
+            .map(|(partition, ticket, (current_leader_epoch, epoch))| Validation {
+                partition,
+                ticket,
+                current_leader_epoch,
+                epoch,
+            })
+            .collect()
+    }
+
+    /// What the group has committed for a partition. The error is the user's.
+    pub(crate) fn found_committed(
+        &mut self,
+        partition: &TopicPartition,
+        ticket: u64,
+        committed: Option<Position>,
+    ) -> Result<(), ConsumerError> {
+        let place = self.place_of_policy();
+        let Some(slot) = self.current(partition, ticket) else { return Ok(()) };
+        slot.asked = false;
+        match (committed, place) {
+            (Some(position), _) => {
+                slot.state = State::Fetching;
+                slot.fetch_at = position;
+                slot.delivered = Some(position);
+            }
+            (None, Some(place)) => slot.state = State::NeedsLookup(place),
+            (None, None) => {
+                slot.state = State::Stuck;
+                return Err(ConsumerError::NoOffset(partition.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// A place was found; `None` if no record is that young: then what comes next is meant.
+    pub(crate) fn found_place(&mut self, partition: &TopicPartition, ticket: u64, found: Option<Position>) {
+        let Some(slot) = self.current(partition, ticket) else { return };
+        slot.asked = false;
+        let Some(position) = found else {
+            slot.state = State::NeedsLookup(Place::Latest);
+            return;
+        };
+        slot.state = State::Fetching;
+        slot.fetch_at = position;
+        // What was fetched before and not handed out comes first.
+        if slot.buffered == 0 {
+            slot.delivered = Some(position);
+        }
+    }
+
+    /// The end of the position's epoch in the new leader's log; `None` if that log does not know the epoch.
+    pub(crate) fn validated(
+        &mut self,
+        partition: &TopicPartition,
+        ticket: u64,
+        end: Option<Position>,
+    ) -> Result<(), ConsumerError> {
+        let place = self.place_of_policy();
+        let Some(slot) = self.current(partition, ticket) else { return Ok(()) };
+        slot.asked = false;
+        if slot.state != State::Validating {
+            return Ok(());
+        }
+        let offset = slot.fetch_at.offset;
+        slot.state = State::Fetching;
+        match (end, place) {
+            (Some(end), _) if end.offset >= offset => {}
+            (Some(end), Some(_)) => {
+                let end = Position { offset: end.offset, epoch: end.epoch };
+                return self.seek(partition, end);
+            }
+            (None, Some(place)) => return self.seek_to(partition, place),
+            (end, None) => {
+                slot.state = State::Stuck;
+                let diverges_at = end.map(|end| end.offset);
+                return Err(ConsumerError::LogTruncated { partition: partition.clone(), offset, diverges_at });
+            }
+        }
+        Ok(())
+    }
+
+    /// A question or a fetch failed: not again before `not_before`.
+    pub(crate) fn failed(&mut self, partition: &TopicPartition, ticket: u64, not_before: Instant) {
+        if let Some(slot) = self.current(partition, ticket) {
+            slot.asked = false;
+            slot.not_before = Some(not_before);
+        }
+    }
+
+    /// When the first pause ends.
+    pub(crate) fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        self.slots.values().filter_map(|slot| slot.not_before).filter(|at| *at > now).min()
+    }
+
+    /// Partitions that may be fetched, whoever waited longest first.
+    pub(crate) fn fetchable(&self, now: Instant) -> Vec<Fetchable> {
+        let ready =
+            |slot: &Slot| slot.state == State::Fetching && !slot.paused && slot.not_before.is_none_or(|at| at <= now);
+        let mut found: Vec<_> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| ready(slot))
+            .map(|(partition, slot)| Fetchable {
+                partition: partition.clone(),
+                ticket: slot.ticket,
+                offset: slot.fetch_at.offset,
+                turn: slot.turn,
+                buffered: slot.buffered,
+            })
+            .collect();
+        found.sort_by_key(|one| one.turn);
+        found
+    }
+
+    /// A fetch from `offset` brought `bytes` that end at `to`. Whether they are wanted.
+    pub(crate) fn fetched(
+        &mut self,
+        partition: &TopicPartition,
+        ticket: u64,
+        offset: i64,
+        to: Position,
+        bytes: usize,
+    ) -> bool {
+        self.turns += 1;
+        let turn = self.turns;
+        match self.current(partition, ticket).filter(|slot| slot.fetch_at.offset == offset) {
+            Some(slot) => {
+                slot.fetch_at = Position { offset: to.offset, epoch: to.epoch.or(slot.fetch_at.epoch) };
+                slot.buffered += bytes;
+                slot.turn = turn;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// What a fetch told beside the records.
+    pub(crate) fn observed(&mut self, partition: &TopicPartition, ticket: u64, ends: LogEnds) {
+        if let Some(slot) = self.current(partition, ticket) {
+            slot.not_before = None;
+            slot.high_watermark = Some(ends.high_watermark).filter(|known| *known >= 0).or(slot.high_watermark);
+            slot.last_stable = Some(ends.last_stable).filter(|known| *known >= 0).or(slot.last_stable);
+            slot.log_start = Some(ends.log_start).filter(|known| *known >= 0).or(slot.log_start);
+        }
+    }
+
+    /// Buffered bytes were handed out.
+    pub(crate) fn taken(&mut self, partition: &TopicPartition, ticket: u64, bytes: usize) {
+        if let Some(slot) = self.current(partition, ticket) {
+            slot.buffered = slot.buffered.saturating_sub(bytes);
+        }
+    }
+
+    /// The log has no such offset: the policy says where to go on, or it is the user's to say.
+    pub(crate) fn out_of_range(
+        &mut self,
+        partition: &TopicPartition,
+        ticket: u64,
+        offset: i64,
+    ) -> Result<(), ConsumerError> {
+        let place = self.place_of_policy();
+        let Some(slot) = self.current(partition, ticket).filter(|slot| slot.fetch_at.offset == offset) else {
+            return Ok(());
+        };
+        match place {
+            Some(place) => {
+                slot.state = State::NeedsLookup(place);
+                Ok(())
+            }
+            None => {
+                slot.state = State::Stuck;
+                Err(ConsumerError::OffsetOutOfRange { partition: partition.clone(), offset })
+            }
+        }
+    }
+
+    /// Reading cannot go on here until the user seeks.
+    pub(crate) fn stuck(&mut self, partition: &TopicPartition, ticket: u64) {
+        if let Some(slot) = self.current(partition, ticket) {
+            slot.state = State::Stuck;
+        }
+    }
+}
+
+/// Whether fetched records are to be handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Now,
+    Later,
+    No,
+}
+
+/// What a broker tells of a log in every fetch answer; -1 for unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogEnds {
+    pub(crate) high_watermark: i64,
+    pub(crate) last_stable: i64,
+    pub(crate) log_start: i64,
+}
+
+#[cfg(test)]
+mod tests;
