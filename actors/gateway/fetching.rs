@@ -148,7 +148,13 @@ impl Fetching {
         let Place { asked, route } = &self.places[index as usize];
         let route = match route {
             Ok(route) => route,
-            Err(Absent::Unknown(code) | Absent::Elsewhere(code)) => {
+            Err(Absent::Unknown(code)) => {
+                // Kafka's row has an empty list here, and none where a leader refuses.
+                let aborted_transactions = Some(Vec::new());
+                let refused = PartitionFetched::refused(asked.partition, *code);
+                return Err(Box::new(PartitionFetched { aborted_transactions, ..refused }));
+            }
+            Err(Absent::Elsewhere(code)) => {
                 return Err(Box::new(PartitionFetched::refused(asked.partition, *code)));
             }
         };

@@ -101,6 +101,8 @@ fn a_session_answers_only_with_what_has_changed() {
     leaving.forgotten_topics_data = vec![forgotten];
     let answer = client.call_fetch(VERSION, &leaving).expect("an answer");
     assert_eq!(rows(&answer), [row("orders", 9, ErrorCode::UnknownTopicOrPartition.code(), false)]);
+    let aborted = answer.responses[0].partitions[0].aborted_transactions.as_ref();
+    assert_eq!(aborted.map(Vec::len), Some(0), "a list, if an empty one, as in Kafka");
     produce(&mut client, "orders", 2, batch(&[b"c"]));
     session.epoch = 7;
     let unknown = [row("orders", 9, ErrorCode::UnknownTopicOrPartition.code(), false)];

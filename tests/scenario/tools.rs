@@ -231,10 +231,11 @@ fn what_is_not_there_is_not_pretended() {
         let mut request = DescribeClientQuotasRequest::default();
         request.components = vec![component];
         let answer = ask!(client, 1, DescribeClientQuotas, request);
-        (ErrorCode::from_code(answer.error_code), answer.entries.map(|entries| entries.len()))
+        let silent = answer.error_message.as_deref() == Some("");
+        (ErrorCode::from_code(answer.error_code), silent, answer.entries.map(|entries| entries.len()))
     };
-    assert_eq!(quotas(&mut client, "user"), (Some(ErrorCode::None), Some(0)));
-    assert_eq!(quotas(&mut client, "weird"), (Some(ErrorCode::UnsupportedVersion), None));
+    assert_eq!(quotas(&mut client, "user"), (Some(ErrorCode::None), true, Some(0)));
+    assert_eq!(quotas(&mut client, "weird"), (Some(ErrorCode::UnsupportedVersion), false, None));
     let mut entity = alter_client_quotas_request::EntityData::default();
     entity.entity_type = text("user");
     entity.entity_name = Some(text("ada"));
@@ -251,6 +252,7 @@ fn what_is_not_there_is_not_pretended() {
     let mut request = DescribeUserScramCredentialsRequest::default();
     request.users = Some(vec![user]);
     let answer = ask!(client, 0, DescribeUserScramCredentials, request);
+    assert_eq!(answer.error_message.as_deref(), Some(""));
     assert_eq!(answer.results[0].error_code, ErrorCode::ResourceNotFound.code());
     rig.stop();
 }
@@ -314,15 +316,21 @@ fn a_partition_tells_the_producers_that_it_remembers() {
     topic.partition_indexes = vec![0, 9];
     let mut illegal = topic.clone();
     illegal.name = text("a!b");
+    let mut missing = topic.clone();
+    missing.name = text("nix");
     let mut request = DescribeProducersRequest::default();
-    request.topics = vec![topic, illegal];
+    request.topics = vec![topic, illegal, missing];
     let answer = ask!(client, 0, DescribeProducers, request);
     let rows = &answer.topics[0].partitions;
     let producer = &rows[0].active_producers[0];
     assert_eq!((producer.producer_id, producer.producer_epoch, producer.last_sequence), (4000, 3, 1));
     assert_eq!((producer.last_timestamp, producer.current_txn_start_offset), (at.millis(), -1));
     assert_eq!(rows[1].error_code, ErrorCode::UnknownTopicOrPartition.code());
+    assert_eq!(rows[1].error_message, None);
     assert_eq!(answer.topics[1].partitions[0].error_code, ErrorCode::InvalidTopicException.code());
+    let missing = &answer.topics[2].partitions[0];
+    assert_eq!(missing.error_code, ErrorCode::UnknownTopicOrPartition.code());
+    assert_eq!(missing.error_message.as_deref(), Some("This server does not host this topic-partition."));
     rig.stop();
 }
 

@@ -18,7 +18,8 @@ pub(super) fn describe(request: &DescribeClientQuotasRequest) -> DescribeClientQ
         })
         .collect();
     let mut response = DescribeClientQuotasResponse::default();
-    response.error_message = None;
+    // Kafka has an empty message where no error is.
+    response.error_message = Some(StrBytes::default());
     match check_filter(&components) {
         Ok(()) => response.entries = Some(Vec::new()),
         Err((code, words)) => {

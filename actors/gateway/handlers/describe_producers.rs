@@ -16,12 +16,15 @@ use crate::partition::PartitionMessage;
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Kafka's word for "in no transaction", in the fields that belong to one.
 const NO_TRANSACTION: i32 = -1;
+/// Kafka's words.
+const UNKNOWN: &str = "This server does not host this topic-partition.";
 
 pub(super) async fn answer(request: DescribeProducersRequest, services: &Services) -> DescribeProducersResponse {
     let published = services.now();
     let topics = request.topics.into_iter().map(|topic| (topic.name, topic.partition_indexes)).collect();
     let answers = for_all(topics, |name: &StrBytes, partition: i32| {
         let illegal = TopicName::new(name).err();
+        let known = published.image.topic(name).is_some();
         let asking = ask(&published, name, partition, DEADLINE, PartitionMessage::Producers);
         async move {
             let mut row = PartitionResponse::default();
@@ -32,7 +35,11 @@ pub(super) async fn answer(request: DescribeProducersRequest, services: &Service
                     row.error_code = ErrorCode::InvalidTopicException.code();
                     row.error_message = Some(StrBytes::from(error.to_string()));
                 }
-                (None, Err(code)) => row.error_code = code.code(),
+                (None, Err(code)) => {
+                    row.error_code = code.code();
+                    // As in Kafka, words come with an unknown topic, and none with an unknown partition.
+                    row.error_message = (!known).then(|| StrBytes::from(UNKNOWN));
+                }
                 (None, Ok(producers)) => {
                     for producer in producers {
                         let mut state = ProducerState::default();

@@ -15,7 +15,8 @@ pub(super) fn describe(request: DescribeUserScramCredentialsRequest) -> Describe
         asked.entry(user.name.to_string()).or_insert((user.name, 0)).1 += 1;
     }
     let mut response = DescribeUserScramCredentialsResponse::default();
-    response.error_message = None;
+    // Kafka has an empty message where no error is.
+    response.error_message = Some(StrBytes::default());
     for (name, (user, times)) in asked {
         let mut row = DescribeUserScramCredentialsResult::default();
         row.user = user;
