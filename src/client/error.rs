@@ -151,6 +151,9 @@ pub enum ClientError {
     /// The client was closed, or dropped, before this was done.
     #[error("the {0} was closed before this was done")]
     Closed(&'static str),
+    /// The client was closed, or dropped, while this was on its way.
+    #[error("the {0} was closed before the broker answered")]
+    ClosedUnanswered(&'static str),
     /// A wrong option.
     #[error(transparent)]
     Option(#[from] OptionError),
@@ -183,7 +186,7 @@ impl ClientError {
         match self {
             Self::Disconnected { sent, .. } => *sent,
             Self::Timeout { sent, last, .. } => *sent || last.as_ref().is_some_and(|last| last.may_have_happened()),
-            Self::Decode { .. } | Self::UnknownCode { .. } => true,
+            Self::Decode { .. } | Self::UnknownCode { .. } | Self::ClosedUnanswered(_) => true,
             Self::Kafka { code, .. } => matches!(
                 code,
                 ErrorCode::RequestTimedOut

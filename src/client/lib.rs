@@ -12,6 +12,7 @@ mod header;
 pub mod net;
 pub mod options;
 mod partition;
+pub mod producer;
 
 pub use admin::{
     ActiveProducer, Admin, ClusterDescription, ConfigChange, ConfigEntry, ConfigResource, ConfigSource, CreatedTopic,
@@ -26,3 +27,4 @@ pub use net::metadata::{Broker, Metadata, Partition, Topic};
 pub use net::retry::{Backoff, retrying};
 pub use options::{ClusterOptions, OptionError};
 pub use partition::TopicPartition;
+pub use producer::{Acks, Delivery, NotSent, Producer, ProducerOptions, ProducerRecord, RecordMetadata};

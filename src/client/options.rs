@@ -75,6 +75,13 @@ pub(crate) fn millis(value: &str) -> Result<Duration, String> {
     value.parse::<u64>().map(Duration::from_millis).map_err(wrong)
 }
 
+/// Milliseconds, not below zero; librdkafka takes fractions.
+pub(crate) fn fractional_millis(value: &str) -> Result<Duration, String> {
+    let wrong = || "a number of milliseconds, 0 or more, is expected".to_owned();
+    let millis: f64 = value.parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(millis / 1000.0).map_err(|_| wrong())
+}
+
 /// A whole number within bounds.
 pub(crate) fn within<N: std::str::FromStr + PartialOrd + std::fmt::Display>(
     value: &str,

@@ -63,6 +63,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("tests/client", &["model", "wire"]),
     ("tests/kill", &["model", "test-client"]),
     ("tests/groups", &["model", "wire", "test-client"]),
+    ("tests/client-suite", &["client", "model", "wire"]),
     ("tests/simulation", &["model", "wire", "partition", "controller", "shard", "coordinator", "streams", "runtime"]),
 ];
 
@@ -79,7 +80,7 @@ pub(crate) const WALLS: &[(&str, &[&str])] = &[
     ("tracing-subscriber", &["src/telemetry"]),
     ("clap", &[".", "src/cli"]),
     ("hyper", &["actors", "src/cli", "src/connect"]),
-    ("tokio", &["actors", "actors/runtime", "src/client", "src/cli", "src/connect", ".", "tests/groups"]),
+    ("tokio", &["actors", "actors/runtime", "src/client", "src/cli", "src/connect", ".", "tests/groups", "tests/client-suite"]),
     ("rand", &["actors", "actors/runtime", "tests/simulation"]),
 ];
 

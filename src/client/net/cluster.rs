@@ -306,15 +306,21 @@ impl Cluster {
     }
 
     async fn of_broker(&self, id: BrokerId, lane: Lane, deadline: Instant) -> Result<Arc<Connection>, ClientError> {
-        let address = self.metadata().broker(id).map(Broker::address).ok_or(ClientError::NoBroker(id))?;
+        let metadata = self.metadata();
+        let address = self.dialled(metadata.broker(id).ok_or(ClientError::NoBroker(id))?);
         let opened = self.open(Place::Broker(id, lane), address, deadline).await;
         opened.map_err(ClientError::Unreachable)
+    }
+
+    /// Where a broker is dialled.
+    fn dialled(&self, broker: &Broker) -> Arc<str> {
+        self.inner.options.dial_instead.as_deref().map_or_else(|| broker.address(), Arc::from)
     }
 
     /// An open connection, or the first broker that can be reached, known ones before the bootstrap addresses.
     async fn any(&self, deadline: Instant) -> Result<Arc<Connection>, ClientError> {
         let mut brokers: Vec<(BrokerId, Arc<str>)> =
-            self.metadata().brokers().map(|broker| (broker.id, broker.address())).collect();
+            self.metadata().brokers().map(|broker| (broker.id, self.dialled(broker))).collect();
         fastrand::shuffle(&mut brokers);
         let open = brokers.iter().find_map(|(id, _)| self.open_connection(*id, Lane::Ordinary));
         if let Some(connection) = open {
@@ -360,7 +366,7 @@ impl Cluster {
         let metadata = self.metadata();
         self.slots().retain(|place, slot| match place {
             Place::Broker(id, _) => {
-                let address = metadata.broker(*id).map(Broker::address);
+                let address = metadata.broker(*id).map(|broker| self.dialled(broker));
                 slot.seen().is_none_or(|open| Some(open.address()) == address.as_ref())
             }
             // Served its purpose once the cluster's own addresses are known.

@@ -201,36 +201,37 @@ impl Connection {
     /// `correlation` is the number in the frame's header, from [`Self::next_correlation`]. What comes back is the answer's
     /// frame without its length: [`client::split_response`] takes it apart.
     pub fn enqueue(&self, api: ApiKey, correlation: i32, frame: Vec<Bytes>, deadline: Instant) -> Pending {
+        self.hand_over(api, correlation, frame, deadline, true)
+    }
+
+    /// The same for a request that has no answer, Produce with acks=0: ends with no bytes once the socket has taken it.
+    pub fn enqueue_unanswered(&self, api: ApiKey, correlation: i32, frame: Vec<Bytes>, deadline: Instant) -> Pending {
+        self.hand_over(api, correlation, frame, deadline, false)
+    }
+
+    fn hand_over(
+        &self,
+        api: ApiKey,
+        correlation: i32,
+        frame: Vec<Bytes>,
+        deadline: Instant,
+        answered: bool,
+    ) -> Pending {
         let now = Instant::now();
         let (reply, answer) = oneshot::channel();
         let overdue_at = deadline.max(now + self.patience);
-        self.hand_over(Call { api, correlation, frame, overdue_at, reply: Some(reply) });
+        let call = Call { api, correlation, frame, overdue_at, reply, answered };
+        if let Err(mpsc::error::SendError(call)) = self.queue.send(call) {
+            let (address, api) = (self.address.clone(), call.api);
+            let error = ClientError::Disconnected { address, api, sent: false, reason: Broken::Closed };
+            let _ = call.reply.send(Err(error));
+        }
         Pending {
             api,
             address: self.address.clone(),
             allowed: deadline.saturating_duration_since(now),
             answer,
             deadline: Box::pin(sleep_until(deadline)),
-        }
-    }
-
-    /// The same for a request that has no answer: Produce with acks=0. Whether the connection took it.
-    pub fn enqueue_unanswered(&self, api: ApiKey, correlation: i32, frame: Vec<Bytes>) -> bool {
-        let overdue_at = Instant::now() + self.patience;
-        self.hand_over(Call { api, correlation, frame, overdue_at, reply: None })
-    }
-
-    fn hand_over(&self, call: Call) -> bool {
-        match self.queue.send(call) {
-            Ok(()) => true,
-            Err(mpsc::error::SendError(call)) => {
-                if let Some(reply) = call.reply {
-                    let (address, api) = (self.address.clone(), call.api);
-                    let error = ClientError::Disconnected { address, api, sent: false, reason: Broken::Closed };
-                    let _ = reply.send(Err(error));
-                }
-                false
-            }
         }
     }
 

@@ -33,8 +33,9 @@ pub(crate) struct Call {
     pub(crate) frame: Vec<Bytes>,
     /// When the whole connection is given up if this has no answer.
     pub(crate) overdue_at: Instant,
-    /// `None` for acks=0, which has no answer.
-    pub(crate) reply: Option<oneshot::Sender<Answer>>,
+    pub(crate) reply: oneshot::Sender<Answer>,
+    /// Whether the broker answers; if not, `reply` is told as soon as the socket has taken the request.
+    pub(crate) answered: bool,
 }
 
 /// A request that waits for its answer.
@@ -46,6 +47,13 @@ struct Waiting {
     reply: oneshot::Sender<Answer>,
 }
 
+/// A part of a request that the socket has not taken yet.
+struct Piece {
+    bytes: Bytes,
+    /// Who is told once it is taken.
+    taken: Option<oneshot::Sender<Answer>>,
+}
+
 pub(crate) struct Link {
     address: Arc<str>,
     reader: OwnedReadHalf,
@@ -53,7 +61,7 @@ pub(crate) struct Link {
     frames: FrameDecoder,
     queue: mpsc::UnboundedReceiver<Call>,
     /// Handed over by the queue, not yet by the socket.
-    out: VecDeque<Bytes>,
+    out: VecDeque<Piece>,
     waiting: VecDeque<Waiting>,
     /// Whether a frame has ever come.
     greeted: bool,
@@ -79,10 +87,11 @@ impl Link {
         for waiting in std::mem::take(&mut self.waiting) {
             let _ = waiting.reply.send(Err(self.failed(waiting.api, true, &reason)));
         }
+        for reply in std::mem::take(&mut self.out).into_iter().filter_map(|piece| piece.taken) {
+            let _ = reply.send(Err(self.failed(ApiKey::Produce, true, &reason)));
+        }
         while let Ok(call) = self.queue.try_recv() {
-            if let Some(reply) = call.reply {
-                let _ = reply.send(Err(self.failed(call.api, false, &reason)));
-            }
+            let _ = call.reply.send(Err(self.failed(call.api, false, &reason)));
         }
     }
 
@@ -98,7 +107,7 @@ impl Link {
             }
             let mut slices = [IoSlice::new(&[]); SLICES];
             for (slice, piece) in slices.iter_mut().zip(&self.out) {
-                *slice = IoSlice::new(piece);
+                *slice = IoSlice::new(&piece.bytes);
             }
             let offered = &slices[..self.out.len().min(SLICES)];
             let overdue_at = self.waiting.front().map(|waiting| waiting.overdue_at);
@@ -128,14 +137,17 @@ impl Link {
     }
 
     fn accept(&mut self, call: Call) {
-        let Call { api, correlation, frame, overdue_at, reply } = call;
+        let Call { api, correlation, frame, overdue_at, reply, answered } = call;
         // Whoever gave up before its request went out spares the broker the work.
-        if reply.as_ref().is_some_and(oneshot::Sender::is_closed) {
+        if reply.is_closed() {
             return;
         }
-        self.out.extend(frame.into_iter().filter(|piece| !piece.is_empty()));
-        if let Some(reply) = reply {
+        let pieces = frame.into_iter().filter(|bytes| !bytes.is_empty());
+        self.out.extend(pieces.map(|bytes| Piece { bytes, taken: None }));
+        if answered {
             self.waiting.push_back(Waiting { api, correlation, sent_at: Instant::now(), overdue_at, reply });
+        } else if let Some(last) = self.out.back_mut() {
+            last.taken = Some(reply);
         }
     }
 
@@ -174,14 +186,16 @@ impl Link {
 }
 
 /// Drops what the socket has taken.
-fn taken(out: &mut VecDeque<Bytes>, mut written: usize) {
+fn taken(out: &mut VecDeque<Piece>, mut written: usize) {
     while let Some(piece) = out.front_mut() {
-        if written < piece.len() {
-            piece.advance(written);
+        if written < piece.bytes.len() {
+            piece.bytes.advance(written);
             return;
         }
-        written -= piece.len();
-        out.pop_front();
+        written -= piece.bytes.len();
+        if let Some(reply) = out.pop_front().and_then(|piece| piece.taken) {
+            let _ = reply.send(Ok(Bytes::new()));
+        }
     }
 }
 

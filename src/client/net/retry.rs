@@ -27,6 +27,11 @@ impl Backoff {
         Self::new(options.retry_backoff, options.retry_backoff_max)
     }
 
+    /// The same after some failures.
+    pub fn after(options: &ClusterOptions, failures: u32) -> Self {
+        Self { failures, ..Self::retries(options) }
+    }
+
     /// The pause after one more failure. `random` lies from 0 to below 1 and chooses within the jitter.
     pub fn next(&mut self, random: f64) -> Duration {
         let doubled = self.first.saturating_mul(1u32.checked_shl(self.failures).unwrap_or(u32::MAX));

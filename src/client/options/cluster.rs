@@ -35,6 +35,8 @@ pub struct ClusterOptions {
     pub allow_auto_create_topics: bool,
     /// `receive.message.max.bytes`: the largest answer that is read, in bytes.
     pub receive_message_max_bytes: usize,
+    /// `dial.instead`, our own: the address to dial whatever a broker advertises; for one broker behind a tunnel or a proxy.
+    pub dial_instead: Option<String>,
     /// `send.buffer.bytes`: the socket's buffer; `None` leaves it to the system.
     pub send_buffer_bytes: Option<usize>,
     /// `receive.buffer.bytes`: the socket's buffer; `None` leaves it to the system.
@@ -56,6 +58,7 @@ impl Default for ClusterOptions {
             metadata_max_age: Duration::from_secs(300),
             allow_auto_create_topics: true,
             receive_message_max_bytes: 256 * 1024 * 1024,
+            dial_instead: None,
             send_buffer_bytes: None,
             receive_buffer_bytes: None,
         }
@@ -128,6 +131,13 @@ const TABLE: &[Entry<ClusterOptions>] = &[
     Entry {
         names: &["receive.message.max.bytes"],
         set: |o, v| within(v, 1000, i32::MAX as usize).map(|v| o.receive_message_max_bytes = v),
+    },
+    Entry {
+        names: &["dial.instead"],
+        set: |o, v| {
+            o.dial_instead = (!v.is_empty()).then(|| v.to_owned());
+            Ok(())
+        },
     },
     Entry {
         names: &["send.buffer.bytes", "socket.send.buffer.bytes"],

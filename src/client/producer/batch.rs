@@ -1,0 +1,251 @@
+//! A batch being filled, and a batch that is complete: records are written straight into their place on the wire.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use callboard_model::{BatchHeader, Compression, HEADER_LEN, Records, Timestamp};
+use callboard_wire::compression::{compress_at, decompress_within};
+use tokio::time::Instant;
+
+use super::completion::Completion;
+use super::pipeline::{Payload, Sequenced};
+use crate::{ClientError, Header};
+
+/// Where the checksummed part of a batch begins.
+const CRC_START: usize = 21;
+/// Bytes before the part that the length field counts.
+const LENGTH_END: usize = 12;
+
+/// The parts of one record, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts<'a> {
+    pub(crate) timestamp: Timestamp,
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) value: Option<&'a [u8]>,
+    pub(crate) headers: &'a [Header],
+}
+
+impl Parts<'_> {
+    /// Bytes that it takes in a batch, at most.
+    pub(crate) fn size_bound(&self) -> usize {
+        // Length, attributes, time, place, two lengths and the count of headers.
+        const FIELDS: usize = 5 + 1 + 10 + 5 + 5 + 5 + 5;
+        let headers =
+            self.headers.iter().map(|header| 10 + header.key.len() + header.value.as_ref().map_or(0, Bytes::len));
+        FIELDS + self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len) + headers.sum::<usize>()
+    }
+}
+
+/// A batch that still takes records.
+#[derive(Debug)]
+pub(crate) struct OpenBatch {
+    records: Vec<u8>,
+    count: u32,
+    base_timestamp: Timestamp,
+    max_timestamp: Timestamp,
+    pub(crate) completion: Arc<Completion>,
+    pub(crate) created: Instant,
+    /// Bytes of `buffer.memory` that its records hold.
+    pub(crate) charged: usize,
+}
+
+/// A batch whose records are settled; its header is written anew for every attempt.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) records: Bytes,
+    /// Of `records` alone.
+    crc: u32,
+    pub(crate) count: u32,
+    codec: Compression,
+    level: Option<i32>,
+    base_timestamp: Timestamp,
+    max_timestamp: Timestamp,
+    pub(crate) completion: Arc<Completion>,
+    pub(crate) created: Instant,
+    pub(crate) charged: usize,
+}
+
+impl OpenBatch {
+    /// An empty batch that is written into `buffer`, whose content is dropped.
+    pub(crate) fn new(mut buffer: Vec<u8>, completion: Arc<Completion>, created: Instant) -> Self {
+        buffer.clear();
+        let none = Timestamp::NONE;
+        Self { records: buffer, count: 0, base_timestamp: none, max_timestamp: none, completion, created, charged: 0 }
+    }
+
+    /// Adds a record; its place in the batch.
+    pub(crate) fn push(&mut self, record: Parts<'_>) -> u32 {
+        if self.count == 0 {
+            self.base_timestamp = record.timestamp;
+        }
+        self.max_timestamp = self.max_timestamp.max(record.timestamp);
+        let index = self.count;
+        write_record(&mut self.records, record.timestamp.0.wrapping_sub(self.base_timestamp.0), index, record);
+        self.count += 1;
+        index
+    }
+
+    /// Bytes on the wire so far, uncompressed.
+    pub(crate) fn size(&self) -> usize {
+        HEADER_LEN + self.records.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Compresses and sums up. On an error the batch comes back with it, to be failed.
+    pub(crate) fn seal(self, codec: Compression, level: Option<i32>) -> Result<Batch, Box<(Self, ClientError)>> {
+        let records = match codec {
+            Compression::None => None,
+            _ => match compress_at(codec, level, &self.records) {
+                Ok(packed) => Some(packed),
+                Err(error) => {
+                    let error = ClientError::Compress { codec: codec.name(), reason: error.to_string().into() };
+                    return Err(Box::new((self, error)));
+                }
+            },
+        };
+        let Self { records: plain, count, base_timestamp, max_timestamp, completion, created, charged } = self;
+        let records = Bytes::from(records.unwrap_or(plain));
+        let crc = crc32c::crc32c(&records);
+        Ok(Batch { records, crc, count, codec, level, base_timestamp, max_timestamp, completion, created, charged })
+    }
+}
+
+impl Batch {
+    /// Bytes on the wire.
+    pub(crate) fn size(&self) -> usize {
+        HEADER_LEN + self.records.len()
+    }
+
+    /// The header of format 2; records follow. `None` for a producer without an id.
+    pub(crate) fn header(&self, sequenced: Option<Sequenced>) -> [u8; HEADER_LEN] {
+        let mut header = [0; HEADER_LEN];
+        let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
+        let (id, epoch, sequence) = sequenced.map_or((-1, -1, -1), |it| (it.id.0, it.epoch.0, it.base_sequence));
+        // A batch is bounded by max.request.size, far below 2 GiB.
+        let length = (self.size() - LENGTH_END) as i32;
+        put(8, &length.to_be_bytes());
+        put(12, &(-1i32).to_be_bytes());
+        put(16, &[2]);
+        put(21, &(self.codec as i16).to_be_bytes());
+        put(23, &(self.count as i32 - 1).to_be_bytes());
+        put(27, &self.base_timestamp.0.to_be_bytes());
+        put(35, &self.max_timestamp.0.to_be_bytes());
+        put(43, &id.to_be_bytes());
+        put(51, &epoch.to_be_bytes());
+        put(53, &sequence.to_be_bytes());
+        put(57, &(self.count as i32).to_be_bytes());
+        // Summed up apart, so that a new header does not mean reading the records again.
+        let crc = crc32c::crc32c_combine(crc32c::crc32c(&header[CRC_START..]), self.crc, self.records.len());
+        header[CRC_START - 4..CRC_START].copy_from_slice(&crc.to_be_bytes());
+        header
+    }
+
+    /// Its records in two batches of about half the bytes, for a broker to which it is too large (KIP-126); `None` if it
+    /// has one record only, or cannot be taken apart.
+    fn halves(&self) -> Option<[Self; 2]> {
+        if self.count < 2 {
+            return None;
+        }
+        let plain = decompress_within(self.codec, &self.records, usize::MAX).ok()?;
+        let records: Vec<_> = Records::new(self.as_read(), &plain).collect::<Result<_, _>>().ok()?;
+        let (one, two) = records.split_at(records.len() / 2);
+        let half = |records: &[callboard_model::Record<'_>]| {
+            let mut open = OpenBatch::new(Vec::new(), self.completion.part(), self.created);
+            for record in records {
+                let headers: Vec<Header> = record.headers.iter().map(owned).collect();
+                let (key, value) = (record.key, record.value);
+                open.push(Parts { timestamp: record.timestamp, key, value, headers: &headers });
+            }
+            open.seal(self.codec, self.level).ok()
+        };
+        let (mut first, mut second) = (half(one)?, half(two)?);
+        // The memory that the whole held is given back by the halves.
+        first.charged = self.charged / 2;
+        second.charged = self.charged - first.charged;
+        self.completion.split(vec![(0, first.completion.clone()), (first.count, second.completion.clone())]);
+        Some([first, second])
+    }
+
+    fn as_read(&self) -> BatchHeader {
+        BatchHeader::read(&self.whole(None)).expect("a batch of our own is legal")
+    }
+
+    fn whole(&self, sequenced: Option<Sequenced>) -> Vec<u8> {
+        let mut whole = self.header(sequenced).to_vec();
+        whole.extend_from_slice(&self.records);
+        whole
+    }
+}
+
+impl Payload for Batch {
+    fn count(&self) -> u32 {
+        self.count
+    }
+
+    fn created(&self) -> Instant {
+        self.created
+    }
+
+    fn split(&self) -> Option<[Self; 2]> {
+        self.halves()
+    }
+}
+
+fn owned(header: &callboard_model::RecordHeader<'_>) -> Header {
+    // Written from text by ourselves.
+    let key = String::from_utf8_lossy(header.key).as_ref().into();
+    Header { key, value: header.value.map(Bytes::copy_from_slice) }
+}
+
+fn write_record(out: &mut Vec<u8>, timestamp_delta: i64, index: u32, record: Parts<'_>) {
+    let nullable = |bytes: Option<&[u8]>| bytes.map_or(1, |bytes| varint_len(bytes.len() as i64) + bytes.len());
+    let headers = record.headers.iter().map(|h| nullable(Some(h.key.as_bytes())) + nullable(h.value.as_deref()));
+    let len = 1
+        + varint_len(timestamp_delta)
+        + varint_len(i64::from(index))
+        + nullable(record.key)
+        + nullable(record.value)
+        + varint_len(record.headers.len() as i64)
+        + headers.sum::<usize>();
+    put_varint(out, len as i64);
+    out.push(0);
+    put_varint(out, timestamp_delta);
+    put_varint(out, i64::from(index));
+    put_nullable(out, record.key);
+    put_nullable(out, record.value);
+    put_varint(out, record.headers.len() as i64);
+    for header in record.headers {
+        put_nullable(out, Some(header.key.as_bytes()));
+        put_nullable(out, header.value.as_deref());
+    }
+}
+
+fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+    put_varint(out, bytes.map_or(-1, |bytes| bytes.len() as i64));
+    out.extend_from_slice(bytes.unwrap_or_default());
+}
+
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+fn varint_len(value: i64) -> usize {
+    (64 - (zigzag(value) | 1).leading_zeros() as usize).div_ceil(7)
+}
+
+/// Zigzag, seven bits a byte.
+fn put_varint(out: &mut Vec<u8>, value: i64) {
+    let mut rest = zigzag(value);
+    while rest >= 0x80 {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,3 @@
+//! Stories of the client, each against whatever cluster `CALLBOARD_BOOTSTRAP` names. `run` starts one and tells them all.
+
+mod producer;
