@@ -1,3 +1,4 @@
 //! Stories of the client, each against whatever cluster `CALLBOARD_BOOTSTRAP` names. `run` starts one and tells them all.
 
+mod consumer;
 mod producer;

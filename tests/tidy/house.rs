@@ -80,7 +80,19 @@ pub(crate) const WALLS: &[(&str, &[&str])] = &[
     ("tracing-subscriber", &["src/telemetry"]),
     ("clap", &[".", "src/cli"]),
     ("hyper", &["actors", "src/cli", "src/connect"]),
-    ("tokio", &["actors", "actors/runtime", "src/client", "src/cli", "src/connect", ".", "tests/groups", "tests/client-suite"]),
+    (
+        "tokio",
+        &[
+            "actors",
+            "actors/runtime",
+            "src/client",
+            "src/cli",
+            "src/connect",
+            ".",
+            "tests/groups",
+            "tests/client-suite",
+        ],
+    ),
     ("rand", &["actors", "actors/runtime", "tests/simulation"]),
 ];
 

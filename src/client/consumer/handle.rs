@@ -226,7 +226,7 @@ impl Consumer {
             if let Some(record) = self.next_record()? {
                 return Ok(record);
             }
-            self.wait().await;
+            self.wait().await?;
         }
     }
 
@@ -238,7 +238,7 @@ impl Consumer {
             if let Some(batch) = self.next_batch()? {
                 return Ok(batch);
             }
-            self.wait().await;
+            self.wait().await?;
         }
     }
 
@@ -284,7 +284,7 @@ impl Consumer {
     }
 
     /// Until there is something new.
-    async fn wait(&mut self) {
+    async fn wait(&mut self) -> Result<(), ConsumerError> {
         struct InPoll<'a>(&'a Shared);
         impl Drop for InPoll<'_> {
             fn drop(&mut self) {
@@ -292,9 +292,16 @@ impl Consumer {
             }
         }
         let shared = self.shared.clone();
-        shared.lock().in_poll = true;
+        {
+            let mut state = shared.lock();
+            if matches!(state.interest, Interest::Nothing) {
+                return Err(ConsumerError::NotSubscribed);
+            }
+            state.in_poll = true;
+        }
         let _in_poll = InPoll(&shared);
         shared.arrived.notified().await;
+        Ok(())
     }
 
     fn next_record(&mut self) -> Result<Option<ConsumerRecord>, ConsumerError> {

@@ -1,7 +1,7 @@
 //! What the client moves per second and what memory it takes, to be read beside `rdkafka_performance`.
 //!
 //! ```text
-//! client-bench produce --bootstrap HOST:PORT --topic NAME [--records N] [--size BYTES] [-X key=value]...
+//! client-bench produce|consume|consume-records --bootstrap HOST:PORT --topic NAME [--records N] [--size BYTES] [-X key=value]...
 //! ```
 //! Prints one line: records, seconds, MB/s, records/s, peak resident MiB.
 
@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 mod arguments;
+mod consume;
 mod produce;
 
 use arguments::Arguments;
@@ -25,18 +26,23 @@ fn main() -> ExitCode {
     let runtime = runtime.expect("threads can be started");
     let start = Instant::now();
     let moved = match arguments.load.as_str() {
-        "produce" => runtime.block_on(produce::run(&arguments)),
-        other => Err(format!("'{other}' is no load: produce").into()),
+        "produce" => runtime.block_on(produce::run(&arguments)).map(|bytes| {
+            let records = arguments.records;
+            Moved { records, bytes, since: start }
+        }),
+        "consume" => runtime.block_on(consume::run(&arguments, false)),
+        "consume-records" => runtime.block_on(consume::run(&arguments, true)),
+        other => Err(format!("'{other}' is no load: produce, consume or consume-records").into()),
     };
     match moved {
-        Ok(bytes) => {
-            let seconds = start.elapsed().as_secs_f64();
+        Ok(Moved { records, bytes, since }) => {
+            let seconds = since.elapsed().as_secs_f64();
             println!(
                 "{} records={} seconds={seconds:.3} mb_per_second={:.1} records_per_second={:.0} peak_rss_mib={:.1}",
                 arguments.load,
-                arguments.records,
+                records,
                 bytes as f64 / 1e6 / seconds,
-                arguments.records as f64 / seconds,
+                records as f64 / seconds,
                 peak_rss_mib()
             );
             ExitCode::SUCCESS
@@ -46,6 +52,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What a load has moved.
+struct Moved {
+    records: u64,
+    /// Of values.
+    bytes: u64,
+    since: Instant,
 }
 
 /// The most memory that this process ever had resident.
