@@ -53,9 +53,8 @@ pub(in super::super) async fn answer(
 /// A code that the clients of a version take for final. On others they ask again for a minute, and then say no more than
 /// that the time is up.
 ///
-/// Java and franz-go, which look up many at once, give up on any code that is not retriable and then show our words.
-/// librdkafka, which does not, gives up on those of a broker that does not let it use transactions alone
-/// (`rd_kafka_txn_handle_FindCoordinator`), with our words after them.
+/// Java and franz-go look up many at once; they give up on any code that is not retriable, and show our words. librdkafka
+/// looks up one, and gives up only where it lacks the right to (`rd_kafka_txn_handle_FindCoordinator`), with our words.
 fn no_transactions(version: i16) -> ErrorCode {
     if version < MANY_KEYS_SINCE {
         ErrorCode::TransactionalIdAuthorizationFailed
