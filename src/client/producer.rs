@@ -81,13 +81,13 @@ impl Producer {
     pub async fn connect(options: ProducerOptions) -> Result<Self, ClientError> {
         options.check()?;
         let cluster = Cluster::connect(options.cluster.clone()).await?;
-        Self::over(cluster, options)
+        Self::on(cluster, options)
     }
 
     /// Makes a producer over a cluster that others use too. `options.cluster` does not count then.
     ///
     /// Must be called within a tokio runtime, which its task lives in.
-    pub fn over(cluster: Cluster, mut options: ProducerOptions) -> Result<Self, ClientError> {
+    pub fn on(cluster: Cluster, mut options: ProducerOptions) -> Result<Self, ClientError> {
         options.cluster = cluster.options().clone();
         options.check()?;
         let idempotent = options.idempotent()?;

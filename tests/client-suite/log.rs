@@ -67,16 +67,23 @@ pub async fn create(stage: &Stage, story: &str, partitions: i32, configs: &[(&st
 
 /// Everything in a partition's log.
 pub async fn read(stage: &Stage, topic: &str, partition: i32) -> Vec<Logged> {
+    let mut read = Vec::new();
+    walk(stage, topic, partition, |record| read.push(record)).await;
+    read
+}
+
+/// Shows every record of a partition's log, in order.
+pub async fn walk(stage: &Stage, topic: &str, partition: i32, mut show: impl FnMut(Logged)) {
     let cluster = stage.cluster().await;
     let metadata = cluster.topics(&[topic], soon()).await.expect("an answer");
     let leader = metadata.leader(topic, partition).expect("a leader");
     let id = *metadata.topic(topic).expect("known").id.as_bytes();
-    let mut read: Vec<Logged> = Vec::new();
+    let mut next = 0;
     loop {
-        let next = read.last().map_or(0, |last| last.offset + 1);
+        let from = next;
         let build = |version| {
             let mut part = fetch_request::FetchPartition::default();
-            (part.partition, part.fetch_offset, part.partition_max_bytes) = (partition, next, 16 * 1024 * 1024);
+            (part.partition, part.fetch_offset, part.partition_max_bytes) = (partition, from, 16 * 1024 * 1024);
             let mut of_topic = fetch_request::FetchTopic::default();
             of_topic.partitions = vec![part];
             if version >= 13 {
@@ -94,13 +101,12 @@ pub async fn read(stage: &Stage, topic: &str, partition: i32) -> Vec<Logged> {
         let part = answer.responses.first().and_then(|topic| topic.partitions.first()).expect("the partition");
         assert_eq!(part.error_code, 0, "reading partition {partition} of {topic} at {next}");
         let batches = part.records.clone().unwrap_or_default();
-        let before = read.len();
         for batch in Batches::new(&batches) {
             let Ok((header, bytes)) = batch else { break };
             let codec = header.compression().expect("known");
             let plain = decompress(codec, &bytes[callboard_client::model::HEADER_LEN..]).expect("legal");
             for record in Records::new(header, &plain).map(|record| record.expect("legal")) {
-                if record.offset.0 < next {
+                if record.offset.0 < from {
                     continue;
                 }
                 let bytes = |bytes: Option<&[u8]>| bytes.map(Bytes::copy_from_slice);
@@ -108,7 +114,8 @@ pub async fn read(stage: &Stage, topic: &str, partition: i32) -> Vec<Logged> {
                     key: String::from_utf8_lossy(one.key).as_ref().into(),
                     value: bytes(one.value),
                 };
-                read.push(Logged {
+                next = record.offset.0 + 1;
+                show(Logged {
                     offset: record.offset.0,
                     timestamp: record.timestamp,
                     key: bytes(record.key),
@@ -118,8 +125,8 @@ pub async fn read(stage: &Stage, topic: &str, partition: i32) -> Vec<Logged> {
                 });
             }
         }
-        if read.len() == before {
-            return read;
+        if next == from {
+            return;
         }
     }
 }

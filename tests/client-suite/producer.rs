@@ -142,9 +142,10 @@ async fn through_a_bad_network_every_record_is_in_the_log_once_and_in_order() {
         }
         round += 1;
         if round.is_multiple_of(50) {
-            sleep(Duration::from_millis(2)).await;
+            // Some 7,000 records a second: faults count here, not load.
+            sleep(Duration::from_millis(20)).await;
         }
-        if round.is_multiple_of(20_000) {
+        if round.is_multiple_of(10_000) {
             proxy.cut_all();
         }
         if waiting.len() > 60_000 {
@@ -167,9 +168,14 @@ async fn through_a_bad_network_every_record_is_in_the_log_once_and_in_order() {
     println!("{} records, {cuts} cuts, {delays} delays", sent.iter().sum::<u64>());
     assert!(cuts > 0 && delays > 0, "the network was bad");
     for (partition, sent) in (0..).zip(sent) {
-        let read = log::read(&stage, &topic, partition).await;
-        let numbers: Vec<u64> = read.iter().map(|one| number(one.value.as_ref().expect("a value"))).collect();
-        assert!(numbers.iter().copied().eq(0..sent), "partition {partition}: {} of {sent}", numbers.len());
+        let mut next = 0;
+        log::walk(&stage, &topic, partition, |record| {
+            let number = number(record.value.as_ref().expect("a value"));
+            assert_eq!(number, next, "partition {partition}, offset {}", record.offset);
+            next += 1;
+        })
+        .await;
+        assert_eq!(next, sent, "partition {partition}");
     }
 }
 
