@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let text = String::from_utf8_lossy(record.value.as_deref().unwrap_or_default()).into_owned();
         println!("read  partition {} offset {}: {text}", record.partition, record.offset);
     }
-    consumer.commit_sync().await?;
+    consumer.commit().await?;
     consumer.close(Duration::from_secs(10)).await?;
     Ok(())
 }

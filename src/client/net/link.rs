@@ -20,7 +20,7 @@ use crate::error::Broken;
 /// Pieces of requests that are taken from the queue before the socket takes them.
 const PIECES_MAX: usize = 1024;
 /// Pieces that one write offers.
-const SLICES: usize = 64;
+const SLICES: usize = 256;
 
 /// The answer's frame without its length, or why there is none.
 pub(crate) type Answer = Result<Bytes, ClientError>;

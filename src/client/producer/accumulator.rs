@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use callboard_model::{Timestamp, TopicName};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::batch::{OpenBatch, Parts};
+use super::chunks::Pool;
 use super::completion::{Completion, Delivery};
 use super::intake::{Intake, Limits, News};
 use super::options::ProducerOptions;
@@ -21,8 +21,8 @@ use super::record::ProducerRecord;
 use crate::net::metadata::Metadata;
 use crate::{ClientError, net::metadata};
 
-/// Bytes of buffers that are kept for the next batches.
-const POOL_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of memory that is kept for the next batches.
+const POOL_MAX: usize = 4 * 1024 * 1024;
 
 /// One partition, as both sides see it.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ pub(crate) struct Accumulator {
     closing: AtomicBool,
     /// The sending task should give up what is left.
     pub(crate) abort: AtomicBool,
-    pool: Mutex<(usize, Vec<Vec<u8>>)>,
+    pub(crate) pool: Pool,
 }
 
 #[derive(Debug, Default)]
@@ -108,6 +108,7 @@ impl Accumulator {
             linger: options.linger,
         };
         let memory = Semaphore::new(options.buffer_memory.min(Semaphore::MAX_PERMITS));
+        let pool = Pool::new(POOL_MAX.min(options.buffer_memory / 4));
         Self {
             options,
             limits,
@@ -121,7 +122,7 @@ impl Accumulator {
             look_again: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             abort: AtomicBool::new(false),
-            pool: Mutex::default(),
+            pool,
         }
     }
 
@@ -158,9 +159,9 @@ impl Accumulator {
         slot.load.fetch_add(size as u64, Ordering::Relaxed);
         let begin = || {
             let completion = Completion::new(slot.topic.clone(), slot.partition);
-            OpenBatch::new(self.buffer(), completion, Instant::now())
+            OpenBatch::new(completion, Instant::now())
         };
-        let placed = slot.intake().push(parts, size, self.limits, begin);
+        let placed = slot.intake().push(parts, size, self.limits, &self.pool, begin);
         let Some(placed) = placed else {
             self.release(&slot, size);
             return Err(Refusal::Final(ClientError::Closed("producer")));
@@ -318,29 +319,6 @@ impl Accumulator {
     pub(crate) fn release(&self, slot: &Slot, bytes: usize) {
         slot.load.fetch_sub(bytes as u64, Ordering::Relaxed);
         self.memory.add_permits(bytes);
-    }
-
-    fn buffer(&self) -> Vec<u8> {
-        let mut pool = lock(&self.pool);
-        match pool.1.pop() {
-            Some(buffer) => {
-                pool.0 -= buffer.capacity();
-                buffer
-            }
-            None => Vec::with_capacity(self.limits.batch_size.min(64 * 1024) + 256),
-        }
-    }
-
-    /// Keeps the memory of a batch that is done for another.
-    pub(crate) fn recycle(&self, records: Bytes) {
-        let Ok(mut records) = records.try_into_mut() else { return };
-        records.clear();
-        let buffer = Vec::from(records);
-        let mut pool = lock(&self.pool);
-        if pool.0 + buffer.capacity() <= POOL_MAX {
-            pool.0 += buffer.capacity();
-            pool.1.push(buffer);
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use callboard_model::{BatchHeader, Compression, HEADER_LEN, Records, Timestamp};
 use callboard_wire::compression::{compress_at, decompress_within};
 use tokio::time::Instant;
 
+use super::chunks::{Chunks, Pool};
 use super::completion::Completion;
 use super::pipeline::{Payload, Sequenced};
 use crate::{ClientError, Header};
@@ -39,7 +40,7 @@ impl Parts<'_> {
 /// A batch that still takes records.
 #[derive(Debug)]
 pub(crate) struct OpenBatch {
-    records: Vec<u8>,
+    records: Chunks,
     count: u32,
     base_timestamp: Timestamp,
     max_timestamp: Timestamp,
@@ -52,7 +53,9 @@ pub(crate) struct OpenBatch {
 /// A batch whose records are settled; its header is written anew for every attempt.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    pub(crate) records: Bytes,
+    pub(crate) records: Vec<Bytes>,
+    /// Bytes of all of them.
+    len: usize,
     /// Of `records` alone.
     crc: u32,
     pub(crate) count: u32,
@@ -66,21 +69,21 @@ pub(crate) struct Batch {
 }
 
 impl OpenBatch {
-    /// An empty batch that is written into `buffer`, whose content is dropped.
-    pub(crate) fn new(mut buffer: Vec<u8>, completion: Arc<Completion>, created: Instant) -> Self {
-        buffer.clear();
-        let none = Timestamp::NONE;
-        Self { records: buffer, count: 0, base_timestamp: none, max_timestamp: none, completion, created, charged: 0 }
+    /// An empty batch.
+    pub(crate) fn new(completion: Arc<Completion>, created: Instant) -> Self {
+        let (none, records) = (Timestamp::NONE, Chunks::default());
+        Self { records, count: 0, base_timestamp: none, max_timestamp: none, completion, created, charged: 0 }
     }
 
-    /// Adds a record; its place in the batch.
-    pub(crate) fn push(&mut self, record: Parts<'_>) -> u32 {
+    /// Adds a record, in memory of the pool; its place in the batch.
+    pub(crate) fn push(&mut self, record: Parts<'_>, pool: &Pool) -> u32 {
         if self.count == 0 {
             self.base_timestamp = record.timestamp;
         }
         self.max_timestamp = self.max_timestamp.max(record.timestamp);
         let index = self.count;
-        write_record(&mut self.records, record.timestamp.0.wrapping_sub(self.base_timestamp.0), index, record);
+        let timestamp_delta = record.timestamp.0.wrapping_sub(self.base_timestamp.0);
+        write_record(&mut Out { to: &mut self.records, pool }, timestamp_delta, index, record);
         self.count += 1;
         index
     }
@@ -97,10 +100,10 @@ impl OpenBatch {
 
     /// Compresses and sums up. On an error the batch comes back with it, to be failed.
     pub(crate) fn seal(self, codec: Compression, level: Option<i32>) -> Result<Batch, Box<(Self, ClientError)>> {
-        let records = match codec {
+        let packed = match codec {
             Compression::None => None,
-            _ => match compress_at(codec, level, &self.records) {
-                Ok(packed) => Some(packed),
+            _ => match compress_at(codec, level, &self.records.concat()) {
+                Ok(packed) => Some(vec![Bytes::from(packed)]),
                 Err(error) => {
                     let error = ClientError::Compress { codec: codec.name(), reason: error.to_string().into() };
                     return Err(Box::new((self, error)));
@@ -108,16 +111,29 @@ impl OpenBatch {
             },
         };
         let Self { records: plain, count, base_timestamp, max_timestamp, completion, created, charged } = self;
-        let records = Bytes::from(records.unwrap_or(plain));
-        let crc = crc32c::crc32c(&records);
-        Ok(Batch { records, crc, count, codec, level, base_timestamp, max_timestamp, completion, created, charged })
+        let records = packed.unwrap_or_else(|| plain.into_pieces());
+        let len = records.iter().map(Bytes::len).sum();
+        let crc = records.iter().fold(0, |crc, piece| crc32c::crc32c_append(crc, piece));
+        Ok(Batch {
+            records,
+            len,
+            crc,
+            count,
+            codec,
+            level,
+            base_timestamp,
+            max_timestamp,
+            completion,
+            created,
+            charged,
+        })
     }
 }
 
 impl Batch {
     /// Bytes on the wire.
     pub(crate) fn size(&self) -> usize {
-        HEADER_LEN + self.records.len()
+        HEADER_LEN + self.len
     }
 
     /// The header of format 2; records follow. `None` for a producer without an id.
@@ -139,7 +155,7 @@ impl Batch {
         put(53, &sequence.to_be_bytes());
         put(57, &(self.count as i32).to_be_bytes());
         // Summed up apart, so that a new header does not mean reading the records again.
-        let crc = crc32c::crc32c_combine(crc32c::crc32c(&header[CRC_START..]), self.crc, self.records.len());
+        let crc = crc32c::crc32c_combine(crc32c::crc32c(&header[CRC_START..]), self.crc, self.len);
         header[CRC_START - 4..CRC_START].copy_from_slice(&crc.to_be_bytes());
         header
     }
@@ -150,15 +166,17 @@ impl Batch {
         if self.count < 2 {
             return None;
         }
-        let plain = decompress_within(self.codec, &self.records, usize::MAX).ok()?;
+        let packed = self.records.concat();
+        let plain = decompress_within(self.codec, &packed, usize::MAX).ok()?;
         let records: Vec<_> = Records::new(self.as_read(), &plain).collect::<Result<_, _>>().ok()?;
+        let pool = Pool::new(0);
         let (one, two) = records.split_at(records.len() / 2);
         let half = |records: &[callboard_model::Record<'_>]| {
-            let mut open = OpenBatch::new(Vec::new(), self.completion.part(), self.created);
+            let mut open = OpenBatch::new(self.completion.part(), self.created);
             for record in records {
                 let headers: Vec<Header> = record.headers.iter().map(owned).collect();
                 let (key, value) = (record.key, record.value);
-                open.push(Parts { timestamp: record.timestamp, key, value, headers: &headers });
+                open.push(Parts { timestamp: record.timestamp, key, value, headers: &headers }, &pool);
             }
             open.seal(self.codec, self.level).ok()
         };
@@ -176,7 +194,7 @@ impl Batch {
 
     fn whole(&self, sequenced: Option<Sequenced>) -> Vec<u8> {
         let mut whole = self.header(sequenced).to_vec();
-        whole.extend_from_slice(&self.records);
+        self.records.iter().for_each(|piece| whole.extend_from_slice(piece));
         whole
     }
 }
@@ -201,7 +219,26 @@ fn owned(header: &callboard_model::RecordHeader<'_>) -> Header {
     Header { key, value: header.value.map(Bytes::copy_from_slice) }
 }
 
-fn write_record(out: &mut Vec<u8>, timestamp_delta: i64, index: u32, record: Parts<'_>) {
+/// Where a record is written to.
+struct Out<'a> {
+    to: &'a mut Chunks,
+    pool: &'a Pool,
+}
+
+impl Out<'_> {
+    fn varints<const N: usize>(&mut self, values: [i64; N]) {
+        let mut small = Small { bytes: [0; 50], len: 0 };
+        values.into_iter().for_each(|value| small.varint(value));
+        self.to.put(small.bytes(), self.pool);
+    }
+
+    fn nullable(&mut self, bytes: Option<&[u8]>) {
+        self.varints([bytes.map_or(-1, |bytes| bytes.len() as i64)]);
+        self.to.put(bytes.unwrap_or_default(), self.pool);
+    }
+}
+
+fn write_record(out: &mut Out<'_>, timestamp_delta: i64, index: u32, record: Parts<'_>) {
     let nullable = |bytes: Option<&[u8]>| bytes.map_or(1, |bytes| varint_len(bytes.len() as i64) + bytes.len());
     let headers = record.headers.iter().map(|h| nullable(Some(h.key.as_bytes())) + nullable(h.value.as_deref()));
     let len = 1
@@ -211,22 +248,43 @@ fn write_record(out: &mut Vec<u8>, timestamp_delta: i64, index: u32, record: Par
         + nullable(record.value)
         + varint_len(record.headers.len() as i64)
         + headers.sum::<usize>();
-    put_varint(out, len as i64);
-    out.push(0);
-    put_varint(out, timestamp_delta);
-    put_varint(out, i64::from(index));
-    put_nullable(out, record.key);
-    put_nullable(out, record.value);
-    put_varint(out, record.headers.len() as i64);
+    // The attributes are a byte of zero, as a varint of 0 is. Fields that stand together are written together.
+    let key_len = record.key.map_or(-1, |key| key.len() as i64);
+    out.varints([len as i64, 0, timestamp_delta, i64::from(index), key_len]);
+    out.to.put(record.key.unwrap_or_default(), out.pool);
+    out.nullable(record.value);
+    out.varints([record.headers.len() as i64]);
     for header in record.headers {
-        put_nullable(out, Some(header.key.as_bytes()));
-        put_nullable(out, header.value.as_deref());
+        out.nullable(Some(header.key.as_bytes()));
+        out.nullable(header.value.as_deref());
     }
 }
 
-fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
-    put_varint(out, bytes.map_or(-1, |bytes| bytes.len() as i64));
-    out.extend_from_slice(bytes.unwrap_or_default());
+/// A few numbers on their way: five of ten bytes at most.
+struct Small {
+    bytes: [u8; 50],
+    len: usize,
+}
+
+impl Small {
+    /// Zigzag, seven bits a byte.
+    fn varint(&mut self, value: i64) {
+        let mut rest = zigzag(value);
+        while rest >= 0x80 {
+            self.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.push(rest as u8);
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
 }
 
 fn zigzag(value: i64) -> u64 {
@@ -235,16 +293,6 @@ fn zigzag(value: i64) -> u64 {
 
 fn varint_len(value: i64) -> usize {
     (64 - (zigzag(value) | 1).leading_zeros() as usize).div_ceil(7)
-}
-
-/// Zigzag, seven bits a byte.
-fn put_varint(out: &mut Vec<u8>, value: i64) {
-    let mut rest = zigzag(value);
-    while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub(crate) struct Part<'a> {
     pub(crate) topic: &'a str,
     pub(crate) partition: i32,
     pub(crate) header: [u8; HEADER_LEN],
-    pub(crate) records: Bytes,
+    pub(crate) records: &'a [Bytes],
 }
 
 /// Who asks, and how.
@@ -50,9 +50,9 @@ pub(crate) fn write(request: Request<'_>, parts: &[Part<'_>]) -> Vec<Bytes> {
         out.length(topic.len());
         for part in topic {
             out.raw(&part.partition.to_be_bytes());
-            out.length(HEADER_LEN + part.records.len());
+            out.length(HEADER_LEN + part.records.iter().map(Bytes::len).sum::<usize>());
             out.raw(&part.header);
-            out.cuts.push((out.fields.len(), part.records.clone()));
+            out.cuts.push((out.fields.len(), part.records.to_vec()));
             out.tags();
         }
         out.tags();
@@ -64,7 +64,7 @@ pub(crate) fn write(request: Request<'_>, parts: &[Part<'_>]) -> Vec<Bytes> {
 struct Writer {
     fields: Vec<u8>,
     /// Where records come between the fields.
-    cuts: Vec<(usize, Bytes)>,
+    cuts: Vec<(usize, Vec<Bytes>)>,
     flexible: bool,
 }
 
@@ -103,16 +103,17 @@ impl Writer {
     }
 
     fn finish(mut self) -> Vec<Bytes> {
-        let records: usize = self.cuts.iter().map(|(_, records)| records.len()).sum();
+        let records: usize = self.cuts.iter().flat_map(|(_, records)| records).map(Bytes::len).sum();
         // Bounded by max.request.size, far below 2 GiB.
         let length = (self.fields.len() + records - 4) as i32;
         self.fields[..4].copy_from_slice(&length.to_be_bytes());
         let fields = Bytes::from(self.fields);
-        let mut pieces = Vec::with_capacity(2 * self.cuts.len() + 1);
+        let count = self.cuts.iter().map(|(_, records)| records.len() + 1).sum::<usize>();
+        let mut pieces = Vec::with_capacity(count + 1);
         let mut from = 0;
         for (to, records) in self.cuts {
             pieces.push(fields.slice(from..to));
-            pieces.push(records);
+            pieces.extend(records);
             from = to;
         }
         pieces.push(fields.slice(from..));
@@ -127,7 +128,9 @@ mod tests {
 
     #[test]
     fn every_version_has_the_bytes_of_the_codec() {
-        let batch = |fill: u8, len| ([fill; HEADER_LEN], Bytes::from(vec![fill + 1; len]));
+        let batch = |fill: u8, len| {
+            ([fill; HEADER_LEN], vec![Bytes::from(vec![fill + 1; len]), Bytes::from(vec![fill; len / 2])])
+        };
         let batches = [("a", 0, batch(1, 0)), ("a", 7, batch(2, 300)), ("topic-b", 1, batch(3, 20_000))];
         let parts: Vec<_> = batches
             .iter()
@@ -135,7 +138,7 @@ mod tests {
                 topic,
                 partition: *partition,
                 header: *header,
-                records: records.clone(),
+                records,
             })
             .collect();
         let mut request = ProduceRequest::default();
@@ -148,7 +151,7 @@ mod tests {
             }
             let mut data = produce_request::PartitionProduceData::default();
             data.index = *partition;
-            data.records = Some([&header[..], &records[..]].concat().into());
+            data.records = Some([&header[..], &records.concat()].concat().into());
             request.topic_data.last_mut().expect("just pushed").partition_data.push(data);
         }
         for version in 3..=11 {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::batch::{OpenBatch, Parts};
+use super::chunks::Pool;
 use super::completion::Completion;
 
 /// When batches are ready, and how large they grow.
@@ -55,6 +56,7 @@ impl Intake {
         record: Parts<'_>,
         charged: usize,
         limits: Limits,
+        pool: &Pool,
         begin: impl FnOnce() -> OpenBatch,
     ) -> Option<Placed> {
         if self.closed {
@@ -69,7 +71,7 @@ impl Intake {
         }
         let last = self.batches.back_mut().expect("just pushed or seen");
         let before = last.size();
-        let index = last.push(record);
+        let index = last.push(record, pool);
         last.charged += charged;
         let crossed = last.size() >= limits.batch_size && (before < limits.batch_size || index == 0);
         let completion = last.completion.clone();
@@ -135,8 +137,8 @@ mod tests {
     fn push(intake: &mut Intake, size: usize, now: Instant) -> Placed {
         let value = vec![0; size];
         let record = Parts { timestamp: Timestamp(1), key: None, value: Some(&value), headers: &[] };
-        let begin = || OpenBatch::new(Vec::new(), Completion::new("t".into(), 0), now);
-        intake.push(record, record.size_bound(), LIMITS, begin).expect("open")
+        let begin = || OpenBatch::new(Completion::new("t".into(), 0), now);
+        intake.push(record, record.size_bound(), LIMITS, &Pool::new(0), begin).expect("open")
     }
 
     #[test]
@@ -178,7 +180,7 @@ mod tests {
         assert_eq!(intake.undecided().count(), 0);
         assert_eq!(intake.close().len(), 1);
         let record = Parts { timestamp: Timestamp(1), key: None, value: None, headers: &[] };
-        let begin = || OpenBatch::new(Vec::new(), Completion::new("t".into(), 0), now);
-        assert!(intake.push(record, 10, LIMITS, begin).is_none(), "closed");
+        let begin = || OpenBatch::new(Completion::new("t".into(), 0), now);
+        assert!(intake.push(record, 10, LIMITS, &Pool::new(0), begin).is_none(), "closed");
     }
 }

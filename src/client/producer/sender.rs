@@ -260,7 +260,7 @@ impl Sender {
             }
         };
         let mut sent = Vec::new();
-        let mut batches: Vec<(Arc<Slot>, [u8; callboard_model::HEADER_LEN], Bytes)> = Vec::new();
+        let mut batches: Vec<(Arc<Slot>, [u8; callboard_model::HEADER_LEN], Vec<Bytes>)> = Vec::new();
         let mut room = self.shared.options.max_request_size;
         let listed = self.lanes.get(&broker).map_or(0, |lane| lane.ready.len());
         for _ in 0..listed {
@@ -331,7 +331,7 @@ impl Sender {
         connection: &Arc<Connection>,
         version: i16,
         mut sent: Vec<Sent>,
-        mut batches: Vec<(Arc<Slot>, [u8; callboard_model::HEADER_LEN], Bytes)>,
+        mut batches: Vec<(Arc<Slot>, [u8; callboard_model::HEADER_LEN], Vec<Bytes>)>,
         now: Instant,
     ) {
         let options = &self.shared.options;
@@ -342,7 +342,7 @@ impl Sender {
                 topic: &slot.topic,
                 partition: slot.partition,
                 header: *header,
-                records: records.clone(),
+                records,
             })
             .collect();
         let correlation = connection.next_correlation();

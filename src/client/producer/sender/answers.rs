@@ -113,7 +113,7 @@ impl Sender {
         batch.completion.complete(result);
         slot.intake().forget_decided();
         self.shared.release(slot, batch.charged);
-        self.shared.recycle(batch.records);
+        self.shared.pool.recycle(batch.records);
     }
 
     /// Gives up everything whose time is up.
