@@ -26,13 +26,16 @@ pub(super) enum Again {
     IfNothingHappened,
 }
 
-/// Rounds after which a topic that nobody knows does not exist. Kafka calls this error retriable, because brokers hear of a
+/// Rounds after which a topic or a broker that nobody knows does not exist. Kafka calls this error retriable, because brokers hear of a
 /// new topic one after the other; who asks about one that is not there wants to hear so soon.
 const UNKNOWN_ROUNDS: u32 = 2;
 
 fn is_unknown(error: &ClientError) -> bool {
     use callboard_model::ErrorCode::{UnknownTopicId, UnknownTopicOrPartition};
-    matches!(error, ClientError::Kafka { code: UnknownTopicOrPartition | UnknownTopicId, .. })
+    matches!(
+        error,
+        ClientError::Kafka { code: UnknownTopicOrPartition | UnknownTopicId, .. } | ClientError::NoBroker(_)
+    )
 }
 
 impl Admin {
@@ -73,6 +76,9 @@ impl Admin {
                 break;
             }
             sleep_until(at).await;
+            if done.values().any(|outcome| matches!(outcome, Err(ClientError::NoBroker(_)))) {
+                self.cluster.refresh(self.cluster.request_deadline(deadline)).await.ok();
+            }
         }
         let missing = || Err(ClientError::Illegal("the answer leaves it out".into()));
         Each::new(

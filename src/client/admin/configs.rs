@@ -143,11 +143,14 @@ pub struct ConfigEntry {
 }
 
 impl ConfigEntry {
-    /// Whether this resource itself has the value, rather than a default of the broker or of the program.
-    pub fn is_own(&self) -> bool {
+    /// Whether this resource itself has the value, rather than a default of all brokers or of the program.
+    pub fn is_own_of(&self, resource: &ConfigResource) -> bool {
         matches!(
-            self.source,
-            ConfigSource::Topic | ConfigSource::Broker | ConfigSource::AllBrokers | ConfigSource::Group
+            (resource, self.source),
+            (ConfigResource::Topic(_), ConfigSource::Topic)
+                | (ConfigResource::Broker(_), ConfigSource::Broker | ConfigSource::StaticBroker)
+                | (ConfigResource::AllBrokers, ConfigSource::AllBrokers)
+                | (ConfigResource::Group(_), ConfigSource::Group)
         )
     }
 }

@@ -76,6 +76,11 @@ impl Broker {
 }
 
 impl Topic {
+    /// A topic that was just learnt of, for programs that show topics and test how they do.
+    pub fn new(name: impl Into<Arc<str>>, id: TopicId, internal: bool, partitions: Vec<Partition>) -> Self {
+        Self { name: name.into(), id, internal, partitions, learnt_at: Instant::now(), stale: false }
+    }
+
     /// A partition by its number.
     pub fn partition(&self, index: i32) -> Option<&Partition> {
         // Numbers nearly always start at 0 without gaps.
