@@ -86,6 +86,32 @@ async fn keys_values_headers_and_times_come_back_as_they_were_sent_with_every_co
     }
 }
 
+/// The same seen by another client: librdkafka, if kcat is installed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kcat_reads_what_was_sent_with_every_codec() {
+    let Some(stage) = stage() else { return };
+    if std::process::Command::new("kcat").arg("-V").output().is_err() {
+        eprintln!("not told: kcat is not installed");
+        return;
+    }
+    for codec in [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
+        let topic = log::create(&stage, &format!("kcat-{}", codec.name()), 1, &[]).await;
+        let mut options = options(&stage);
+        options.compression = codec;
+        let producer = Producer::connect(options).await.expect("the cluster answers");
+        for at in 0..500 {
+            let record = ProducerRecord::to(&*topic).key(format!("k{at}")).value(format!("value {at}"));
+            drop(producer.send(record.header(Header::new("h", format!("{at}")))).await.expect("taken"));
+        }
+        producer.close(Duration::from_secs(10)).await.expect("in time");
+        let words = ["-C", "-b", &stage.bootstrap, "-t", &topic, "-o", "beginning", "-e", "-q", "-f", "%o %k %s %h\\n"];
+        let read =
+            std::process::Command::new("kcat").args(words).args(["-X", "check.crcs=true"]).output().expect("it runs");
+        let expected: String = (0..500).map(|at| format!("{at} k{at} value {at} h={at}\n")).collect();
+        assert_eq!(String::from_utf8_lossy(&read.stdout), expected, "{codec:?}: {read:?}");
+    }
+}
+
 /// DefaultPartitioner and KIP-794: keys by murmur2; without a key every partition gets its share.
 #[tokio::test]
 async fn keys_go_where_the_java_client_puts_them_and_the_rest_is_spread() {
