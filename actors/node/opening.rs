@@ -43,7 +43,12 @@ pub(super) fn open(settings: &Settings) -> Result<Opened, NodeError> {
     let fresh = ClusterId(TopicId(uuid::Uuid::new_v4()).to_string().into());
     if settings.storage.memory {
         let cluster = settings.node.cluster_id.clone().unwrap_or(fresh);
-        return Ok((Arc::new(MemoryStorage::new()), Arc::new(MemoryMetadata::new()), None, cluster));
+        return Ok((
+            Arc::new(MemoryStorage::bounded(settings.storage.memory_max_bytes.get())),
+            Arc::new(MemoryMetadata::new()),
+            None,
+            cluster,
+        ));
     }
     let options = DataDirOptions {
         node_id: settings.node.id,

@@ -176,7 +176,7 @@ impl PartitionLeader {
         let ticket = machine::Ticket(ticket);
         self.lead(ctx, |leader, _, effects| match result {
             Ok(()) => leader.written(ticket, effects),
-            Err(CommitError::Refused(StorageError::DiskFull { .. })) => {
+            Err(CommitError::Refused(StorageError::DiskFull { .. } | StorageError::MemoryFull { .. })) => {
                 leader.write_failed(ticket, WriteError::Full, effects);
             }
             Err(error) => leader.write_failed(ticket, WriteError::Failed(error.to_string()), effects),

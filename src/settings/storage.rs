@@ -15,6 +15,9 @@ section! {
         /// Keep everything in memory and forget it at the end of the process; `data_dir` is then not touched. For trying
         /// things out and for tests only.
         memory: bool = "false";
+        /// Bytes of records that a node with `storage.memory` holds at most; beyond, produce requests are refused as on a
+        /// full disk, until retention or deleted topics make room.
+        memory_max_bytes: ByteSize = "2GiB", unit "bytes", from "1MiB" to "16TiB";
         /// Size at which a generation of the log is sealed and the next one opened. Retention gives disk back in whole
         /// generations: smaller ones return it sooner, larger ones keep fewer files open.
         generation_bytes: ByteSize = "512MiB", unit "bytes", from "1MiB" to "64GiB";

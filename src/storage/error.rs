@@ -64,6 +64,14 @@ pub enum StorageError {
         /// Bytes that must stay free.
         reserve: u64,
     },
+    /// A node in memory holds as much as it may; reads go on, and so do appends once retention has made room.
+    #[error("{held} bytes of records are in memory, at most {max} may be (storage.memory_max_bytes)")]
+    MemoryFull {
+        /// Bytes of all batches.
+        held: u64,
+        /// The bound.
+        max: u64,
+    },
     /// A stored batch is not what was written.
     #[error("log {log} is damaged at offset {offset} in {place}: {detail}")]
     Corrupt {

@@ -24,6 +24,8 @@ struct Inner {
     /// What a crash leaves, and the writes that it would take away; kept only if crashes were asked for.
     crashes: Option<Crashes>,
     full: bool,
+    /// Bytes of batches beyond which appends are refused.
+    bytes_max: Option<u64>,
     closed: bool,
 }
 
@@ -38,6 +40,8 @@ struct Model {
     logs: BTreeMap<LogId, MemoryLog>,
     by_partition: BTreeMap<(TopicId, PartitionIndex), LogId>,
     next: u32,
+    /// Of the batches of all logs.
+    bytes: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -47,6 +51,8 @@ struct MemoryLog {
     class: RetentionClass,
     start: Offset,
     batches: BTreeMap<Offset, (BatchHeader, Bytes)>,
+    /// Of all batches.
+    bytes: u64,
     state: BTreeMap<(u8, Vec<u8>), Vec<u8>>,
 }
 
@@ -120,29 +126,35 @@ impl MemoryLog {
         checks.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, reason)| Err(reason))
     }
 
+    fn insert(&mut self, batch: &StoredBatch) {
+        self.bytes += batch.bytes.len() as u64;
+        let former = self.batches.insert(batch.header.base_offset, (batch.header, batch.bytes.clone()));
+        self.bytes -= former.map_or(0, |(_, bytes)| bytes.len() as u64);
+    }
+
     fn perform(&mut self, write: &LogWrite) {
         match write {
             LogWrite::Replace { from, until, batches } => {
-                self.batches.retain(|base, _| base < from || base >= until);
-                for batch in batches {
-                    self.batches.insert(batch.header.base_offset, (batch.header, batch.bytes.clone()));
+                let replaced: Vec<Offset> = self.batches.range(from..until).map(|(base, _)| *base).collect();
+                for base in replaced {
+                    self.bytes -= self.batches.remove(&base).map_or(0, |(_, bytes)| bytes.len() as u64);
                 }
+                batches.iter().for_each(|batch| self.insert(batch));
             }
-            LogWrite::Append(batch) => {
-                self.batches.insert(batch.header.base_offset, (batch.header, batch.bytes.clone()));
-            }
+            LogWrite::Append(batch) => self.insert(batch),
             LogWrite::SetStart(start) => {
                 self.start = self.start.max(*start);
                 while let Some(first) = self.batches.first_entry() {
                     if first.get().0.end_offset() > self.start {
                         break;
                     }
-                    first.remove();
+                    self.bytes -= first.remove().1.len() as u64;
                 }
             }
             LogWrite::Truncate(to) => {
                 let cut = self.position(*to);
-                self.batches.split_off(&cut);
+                let gone = self.batches.split_off(&cut);
+                self.bytes -= gone.values().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
             }
             LogWrite::Put { family, key, value } => {
                 self.state.insert((*family as u8, key.clone()), value.clone());
@@ -161,7 +173,9 @@ impl Model {
 
     fn perform(&mut self, write: &JournalWrite) {
         if let Some(log) = self.logs.get_mut(&write.log) {
+            let before = log.bytes;
             write.writes.iter().for_each(|write| log.perform(write));
+            self.bytes = self.bytes - before + log.bytes;
         }
     }
 }
@@ -170,6 +184,11 @@ impl MemoryStorage {
     /// An empty journal.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty journal that refuses appends beyond so many bytes of batches, as a full disk does.
+    pub fn bounded(bytes_max: u64) -> Self {
+        Self { inner: Mutex::new(Inner { bytes_max: Some(bytes_max), ..Inner::default() }) }
     }
 
     /// An empty journal that remembers what was synced, for [`MemoryStorage::crash`]. Keeps a second list of the logs.
@@ -183,7 +202,8 @@ impl MemoryStorage {
         let inner = self.lock();
         let now = inner.crashes.as_ref().map_or_else(|| inner.now.clone(), |crashes| crashes.synced.clone());
         let crashes = inner.crashes.as_ref().map(|_| Crashes { synced: now.clone(), unsynced: Vec::new() });
-        Self { inner: Mutex::new(Inner { now, crashes, full: false, closed: false }) }
+        let bytes_max = inner.bytes_max;
+        Self { inner: Mutex::new(Inner { now, crashes, bytes_max, ..Inner::default() }) }
     }
 
     /// From now on appends are refused as on a full disk, or no more.
@@ -220,6 +240,16 @@ impl Inner {
         }
         if self.full && write.batch_bytes() > 0 {
             return Err(StorageError::DiskFull { path: "memory".into(), free: 0, reserve: 1 });
+        }
+        // Compaction and retention go on: they make room.
+        let appended =
+            |write: &LogWrite| if let LogWrite::Append(batch) = write { batch.bytes.len() as u64 } else { 0 };
+        let more: u64 = write.writes.iter().map(appended).sum();
+        if let Some(max) = self.bytes_max
+            && more > 0
+            && self.now.bytes + more > max
+        {
+            return Err(StorageError::MemoryFull { held: self.now.bytes, max });
         }
         self.now.log(write.log)?.check(write.log, &write.writes)?;
         self.now.perform(write);
@@ -262,6 +292,7 @@ impl Storage for MemoryStorage {
                     class: new.class,
                     start: Offset::ZERO,
                     batches: BTreeMap::new(),
+                    bytes: 0,
                     state: BTreeMap::new(),
                 };
                 model.logs.insert(log, made);
@@ -285,6 +316,7 @@ impl Storage for MemoryStorage {
         self.lock().change(|model| {
             for log in logs {
                 if let Some(gone) = model.logs.remove(log) {
+                    model.bytes -= gone.bytes;
                     model.by_partition.remove(&(gone.topic, gone.partition));
                 }
             }

@@ -51,3 +51,22 @@ fn a_full_disk_refuses_appends_and_takes_the_rest() {
     append(&storage, log, &[2]);
     assert_eq!(storage.end_offset(log), Ok(Offset(4)));
 }
+
+#[test]
+fn a_bounded_journal_takes_appends_while_there_is_room_and_again_when_there_is() {
+    let size = batch(0, 10, b"").bytes.len() as u64;
+    let storage = MemoryStorage::bounded(3 * size);
+    let log = storage.create_log(topic(1), PartitionIndex(0), RetentionClass::UNBOUNDED).expect("creates");
+    let other = storage.create_log(topic(2), PartitionIndex(0), RetentionClass::UNBOUNDED).expect("creates");
+    let add = |log, base| storage.apply(&[write(log, vec![LogWrite::Append(batch(base, 10, b""))])]).remove(0);
+    assert_eq!((add(log, 0), add(other, 0), add(log, 10)), (Ok(()), Ok(()), Ok(())));
+    assert_eq!(add(other, 10), Err(StorageError::MemoryFull { held: 3 * size, max: 3 * size }));
+    for make_room in [LogWrite::SetStart(Offset(10)), LogWrite::Truncate(Offset(20))] {
+        assert_eq!(storage.apply(&[write(log, vec![make_room])]), [Ok(())]);
+        assert_eq!(add(log, storage.end_offset(log).expect("known").get()), Ok(()));
+        assert!(add(log, storage.end_offset(log).expect("known").get()).is_err(), "as much as before");
+    }
+    storage.drop_logs(&[log]).expect("drops");
+    assert_eq!((add(other, 10), add(other, 20)), (Ok(()), Ok(())));
+    assert!(add(other, 30).is_err());
+}
