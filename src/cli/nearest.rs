@@ -1,5 +1,7 @@
 //! The right word that a wrong one was most likely meant to be.
 
+use callboard_client::model::edits;
+
 /// The nearest of a few words, if any is near enough to be worth naming. Capitals, `-`, `_` and `.` count for nothing.
 pub(crate) fn nearest<'a>(wrong: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = normal(wrong);
@@ -15,26 +17,6 @@ pub(crate) fn nearest<'a>(wrong: &str, words: impl IntoIterator<Item = &'a str>)
 
 fn normal(name: &str) -> String {
     name.to_lowercase().replace(['-', '.'], "_")
-}
-
-/// How many letters must be put in, taken out, replaced or swapped with their neighbour (Damerau, restricted).
-fn edits(from: &str, to: &str) -> usize {
-    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
-    let mut older: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=to.len()).collect();
-    for (row, letter) in from.iter().enumerate() {
-        let mut line = vec![row + 1];
-        for (column, other) in to.iter().enumerate() {
-            let replaced = above[column] + usize::from(letter != other);
-            let mut least = replaced.min(above[column + 1] + 1).min(line[column] + 1);
-            if row > 0 && column > 0 && *letter == to[column - 1] && from[row - 1] == *other {
-                least = least.min(older[column - 1] + 1);
-            }
-            line.push(least);
-        }
-        older = std::mem::replace(&mut above, line);
-    }
-    above[to.len()]
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! Deliberately absent: IO, clocks, randomness, actors, codecs for compressed data.
 
 mod batch_writer;
+mod edits;
 mod epoch;
 mod error_code;
 mod group_config;
@@ -18,6 +19,7 @@ mod record_batch;
 mod time;
 
 pub use batch_writer::{BatchHead, BatchWriter, NewRecord, record_size_max};
+pub use edits::edits;
 pub use epoch::{LeaderEpoch, PartitionEpoch, ProducerEpoch};
 pub use error_code::ErrorCode;
 pub use group_config::GroupConfig;

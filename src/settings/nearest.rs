@@ -1,5 +1,7 @@
 //! The right key that a wrong one was most likely meant to be.
 
+use callboard_model::edits;
+
 use crate::{Key, keys};
 
 /// The key nearest to `wrong`, if any is near enough to be worth naming.
@@ -29,38 +31,9 @@ fn normal(name: &str) -> String {
     name.to_lowercase().replace(['.', '-'], "_")
 }
 
-/// How many letters must be put in, taken out, replaced or swapped with their neighbour (Damerau, restricted).
-fn edits(from: &str, to: &str) -> usize {
-    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
-    let mut older: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=to.len()).collect();
-    for (row, letter) in from.iter().enumerate() {
-        let mut line = vec![row + 1];
-        for (column, other) in to.iter().enumerate() {
-            let replaced = above[column] + usize::from(letter != other);
-            let mut least = replaced.min(above[column + 1] + 1).min(line[column] + 1);
-            if row > 0 && column > 0 && *letter == to[column - 1] && from[row - 1] == *other {
-                least = least.min(older[column - 1] + 1);
-            }
-            line.push(least);
-        }
-        older = std::mem::replace(&mut above, line);
-    }
-    above[to.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn edits_counts_single_slips() {
-        assert_eq!(edits("listen", "listen"), 0);
-        assert_eq!(edits("lisetn", "listen"), 1);
-        assert_eq!(edits("lsten", "listen"), 1);
-        assert_eq!(edits("listens", "listen"), 1);
-        assert_eq!(edits("", "abc"), 3);
-    }
 
     #[test]
     fn a_slip_kafka_s_name_and_a_wrong_section_lead_to_the_right_key() {
