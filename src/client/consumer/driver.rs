@@ -77,6 +77,14 @@ pub(crate) struct Driver {
     leaving: usize,
 }
 
+impl Drop for Driver {
+    /// However it ends, with its runtime or by a panic: nobody waits for it for ever.
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Release);
+        self.shared.arrived.notify_one();
+    }
+}
+
 impl Driver {
     pub(crate) fn new(shared: Arc<Shared>, cluster: Cluster, options: &ConsumerOptions) -> Self {
         let group = options.group_id.as_deref();

@@ -14,7 +14,7 @@ use super::positions::Fetchable;
 /// Fetched and unread data that one partition may hold, as a multiple of `max.partition.fetch.bytes`.
 const PARTITION_SHARE: usize = 4;
 /// One answer takes at most this part of the memory for what is fetched ahead: while it arrives, others are read.
-const ANSWER_SHARE: usize = 4;
+const ANSWER_SHARE: usize = 16;
 /// How long a broker may wait for data while a partition of its is left out.
 const IMPATIENT: Duration = Duration::from_millis(20);
 

@@ -34,7 +34,8 @@ const FAREWELL: Duration = Duration::from_secs(3);
 ///
 /// Fetching, heartbeats and commits run in a task of their own; rebalances happen within the program's polls
 /// ([`Self::recv`], [`Self::recv_batch`], [`Self::poll`], [`Self::stream`]), which may be cancelled at any time without a
-/// loss. What was handed out counts as handled at the next poll: from then on it is committed, by itself or by
+/// loss. They need a thread of the runtime from time to time: a program that computes for seconds without awaiting does so on
+/// `spawn_blocking`, or its group takes it for dead. What was handed out counts as handled at the next poll: from then on it is committed, by itself or by
 /// [`Self::commit`]. Dropped without [`Self::close`], the consumer leaves its group without a commit.
 ///
 /// ```no_run
@@ -89,7 +90,7 @@ impl Consumer {
     }
 
     /// A consumer on connections that others use too. Long polls and joins have lanes of their own, but two consumers on one
-    /// handle share those.
+    /// handle share those. Must be called within a tokio runtime, which its task lives in.
     pub fn on(cluster: Cluster, options: ConsumerOptions) -> Result<Self, ConsumerError> {
         options.check()?;
         let coordinator =
@@ -296,6 +297,9 @@ impl Consumer {
             let mut state = shared.lock();
             if matches!(state.interest, Interest::Nothing) {
                 return Err(ConsumerError::NotSubscribed);
+            }
+            if shared.ended.load(Ordering::Acquire) {
+                return Err(crate::ClientError::Closed("consumer").into());
             }
             state.in_poll = true;
         }

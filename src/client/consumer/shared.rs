@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) polls: AtomicU64,
     /// It is time to commit by itself.
     pub(crate) commit_due: AtomicBool,
+    /// The driver has ended: nothing comes any more.
+    pub(crate) ended: AtomicBool,
 }
 
 /// What the consumer reads.
@@ -98,6 +100,7 @@ impl Shared {
             attention: AtomicBool::new(false),
             polls: AtomicU64::new(0),
             commit_due: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
         }
     }
 

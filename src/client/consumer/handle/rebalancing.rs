@@ -106,10 +106,20 @@ impl Consumer {
             if offsets.is_empty() && state.commits.is_empty() {
                 return None;
             }
+            let Some(deadline) = deadline else {
+                // While a coordinator cannot be reached, one commit waits, not one for every interval.
+                match state.commits.back_mut().filter(|job| job.reply.is_none()) {
+                    Some(waiting) => {
+                        waiting.offsets.extend(offsets);
+                        waiting.deadline = default;
+                    }
+                    None => state.commits.push_back(CommitJob { offsets, deadline: default, reply: None }),
+                }
+                return None;
+            };
             let (reply, ended) = oneshot::channel();
-            let reply = deadline.is_some().then_some(reply);
-            state.commits.push_back(CommitJob { offsets, deadline: deadline.unwrap_or(default), reply });
-            deadline.is_some().then_some(ended)
+            state.commits.push_back(CommitJob { offsets, deadline, reply: Some(reply) });
+            Some(ended)
         })
     }
 
