@@ -368,7 +368,9 @@ impl Driver {
             let known = metadata.topic(&one.topic)?.partition(one.partition)?;
             Some((known.leader?, known.leader_epoch.0))
         };
-        for plan in plan(fetchable, leader, &self.limits, state.buffered, &mut self.reserved) {
+        let paused = state.bound_paused(self.limits.queued_max_bytes / 2);
+        let waiting = state.buffered.saturating_sub(paused);
+        for plan in plan(fetchable, leader, &self.limits, waiting, &mut self.reserved) {
             let (cluster, limits, level) = (self.cluster.clone(), self.limits, self.isolation);
             self.wait_for(async move {
                 let answer = logs::fetch(&cluster, &plan, &limits, level).await;

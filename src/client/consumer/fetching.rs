@@ -15,6 +15,8 @@ use super::positions::Fetchable;
 const PARTITION_SHARE: usize = 4;
 /// One answer takes at most this part of the memory for what is fetched ahead: while it arrives, others are read.
 const ANSWER_SHARE: usize = 16;
+/// No more is fetched while this part of the memory waits: that is several answers, so the user does not run dry.
+const ENOUGH_SHARE: usize = 8;
 /// How long a broker may wait for data while a partition of its is left out.
 const IMPATIENT: Duration = Duration::from_millis(20);
 
@@ -66,7 +68,7 @@ impl Reserved {
 }
 
 /// Requests to send now. `leader` tells a partition's leader and epoch; partitions without one are left out.
-/// `buffered` are the bytes that wait to be handed out.
+/// `buffered` are the bytes that wait to be handed out, those of paused partitions aside.
 pub(crate) fn plan(
     fetchable: Vec<Fetchable>,
     leader: impl Fn(&TopicPartition) -> Option<(BrokerId, i32)>,
@@ -87,6 +89,9 @@ pub(crate) fn plan(
             continue;
         }
         parts.push(Part { partition: one.partition, ticket: one.ticket, offset: one.offset, leader_epoch });
+    }
+    if buffered >= (limits.queued_max_bytes / ENOUGH_SHARE).max(limits.partition_max_bytes) {
+        return Vec::new();
     }
     // One broker's long wait must not keep the room that another needs.
     let brokers = (by_broker.len() + reserved.under_way.len()).max(1);

@@ -398,7 +398,7 @@ impl Consumer {
             };
             match popped {
                 Some(Ready::Chunk { ticket, chunk }) => {
-                    if was_full >= self.options.max_partition_fetch_bytes {
+                    if was_full >= self.options.max_partition_fetch_bytes.min(self.options.queued_max_bytes) {
                         self.shared.wake.notify_one();
                     }
                     let position = Position { offset: chunk.position(), epoch: None };

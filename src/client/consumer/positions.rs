@@ -197,6 +197,23 @@ impl Positions {
         self.slots.iter().filter(|(_, slot)| slot.paused).map(|(partition, _)| partition.clone()).collect()
     }
 
+    /// Bytes fetched of paused partitions, which nobody can tell when they are wanted.
+    pub(crate) fn paused_bytes(&self) -> usize {
+        self.slots.values().filter(|slot| slot.paused).map(|slot| slot.buffered).sum()
+    }
+
+    /// Gives up what was fetched of paused partitions: it is fetched again when they are resumed.
+    pub(crate) fn rewind_paused(&mut self) {
+        for slot in self.slots.values_mut().filter(|slot| slot.paused && slot.buffered > 0) {
+            let Some(delivered) = slot.delivered else { continue };
+            self.tickets += 1;
+            slot.ticket = self.tickets;
+            slot.asked = false;
+            slot.fetch_at = delivered;
+            slot.buffered = 0;
+        }
+    }
+
     /// What the user gets next, once it is known.
     pub(crate) fn position(&self, partition: &TopicPartition) -> Option<Position> {
         self.slots.get(partition)?.delivered

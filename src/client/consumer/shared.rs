@@ -149,6 +149,23 @@ impl State {
         None
     }
 
+    /// Keeps what waits of paused partitions below `limit`, so that it never stands in the way of the others. How much it is.
+    pub(crate) fn bound_paused(&mut self, limit: usize) -> usize {
+        if self.positions.paused_bytes() > limit {
+            self.positions.rewind_paused();
+            let Self { ready, positions, buffered, .. } = self;
+            ready.retain(|waiting| match waiting {
+                Ready::Chunk { ticket, chunk } => {
+                    let wanted = positions.wants(&chunk.partition, *ticket) != Wanted::No;
+                    *buffered -= if wanted { 0 } else { chunk.len() };
+                    wanted
+                }
+                Ready::Error { .. } => true,
+            });
+        }
+        self.positions.paused_bytes()
+    }
+
     /// Offsets that have moved since they were committed last.
     pub(crate) fn uncommitted(&self) -> BTreeMap<TopicPartition, CommittedOffset> {
         let positions = self.positions.iter().filter_map(|(partition, _)| {

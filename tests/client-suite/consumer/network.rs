@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use callboard_client::TopicPartition;
 use callboard_client::consumer::Consumer;
+use callboard_client::{Cluster, TopicPartition};
 use callboard_client_suite::proxy::{Faults, Proxy};
 use callboard_client_suite::stage::chaos_time;
 use tokio::time::Instant;
@@ -58,7 +58,7 @@ impl Book {
     }
 }
 
-async fn member(rig: &Rig, proxy: &Proxy, group: &str, assignor: &str) -> Consumer {
+fn member(rig: &Rig, proxy: &Proxy, group: &str, assignor: &str) -> Consumer {
     let set = [
         ("enable.auto.commit", "false"),
         ("partition.assignment.strategy", assignor),
@@ -69,7 +69,8 @@ async fn member(rig: &Rig, proxy: &Proxy, group: &str, assignor: &str) -> Consum
     let mut options = rig.options(Some(group), &set);
     options.cluster.bootstrap_servers = vec![proxy.address().to_string()];
     options.cluster.dial_instead = Some(proxy.address().to_string());
-    Consumer::new(options).await.expect("through the proxy")
+    // Not by `new`, which tries each address once: the network may be bad already.
+    Consumer::on(Cluster::unconnected(options.cluster.clone()), options).expect("legal options")
 }
 
 async fn chaos(assignor: &str, seed: u64) {
@@ -79,7 +80,7 @@ async fn chaos(assignor: &str, seed: u64) {
     let proxy = Proxy::start(rig.stage.address(), seed).expect("a free port");
     let mut members = Vec::new();
     for _ in 0..2 {
-        let mut one = member(&rig, &proxy, &group, assignor).await;
+        let mut one = member(&rig, &proxy, &group, assignor);
         one.subscribe([topic.clone()]).expect("a group");
         members.push(one);
     }
@@ -104,7 +105,7 @@ async fn chaos(assignor: &str, seed: u64) {
         if round % 60 == 0 {
             // One goes without a word, another comes.
             drop(members.remove(0));
-            let mut one = member(&rig, &proxy, &group, assignor).await;
+            let mut one = member(&rig, &proxy, &group, assignor);
             one.subscribe([topic.clone()]).expect("a group");
             members.push(one);
         }
@@ -155,7 +156,7 @@ async fn when_the_network_hangs_reading_goes_on_after_it() {
     let topic = rig.topic("hangs", PARTITIONS, &[]).await;
     let group = rig.stage.name("hangs");
     let proxy = Proxy::start(rig.stage.address(), 23).expect("a free port");
-    let mut one = member(&rig, &proxy, &group, "range").await;
+    let mut one = member(&rig, &proxy, &group, "range");
     one.subscribe([topic.clone()]).expect("a group");
     rig.write(&topic, 0, &values(3)).await;
     assert_eq!(take(&mut one, 3).await, ["v0", "v1", "v2"]);
@@ -178,7 +179,7 @@ async fn while_nobody_can_be_reached_a_commit_ends_in_time_with_the_reason() {
     let topic = rig.topic("refused", 1, &[]).await;
     let group = rig.stage.name("refused");
     let proxy = Proxy::start(rig.stage.address(), 24).expect("a free port");
-    let mut one = member(&rig, &proxy, &group, "range").await;
+    let mut one = member(&rig, &proxy, &group, "range");
     one.subscribe([topic.clone()]).expect("a group");
     rig.write(&topic, 0, &values(3)).await;
     assert_eq!(take(&mut one, 2).await, ["v0", "v1"]);

@@ -114,6 +114,21 @@ fn what_is_paused_is_neither_fetched_nor_handed_out_and_keeps_its_place() {
 }
 
 #[test]
+fn what_was_fetched_of_a_paused_partition_can_be_given_up_for_others() {
+    let (mut positions, ticket) = fetching(4);
+    assert!(positions.fetched(&one(), ticket, 4, at(9), 100));
+    positions.delivered(&one(), ticket, at(6));
+    positions.rewind_paused();
+    assert_eq!((positions.paused_bytes(), positions.wants(&one(), ticket)), (0, Wanted::Now));
+    positions.set_paused(&one(), true).expect("assigned");
+    assert_eq!(positions.paused_bytes(), 100);
+    positions.rewind_paused();
+    assert_eq!((positions.paused_bytes(), positions.wants(&one(), ticket)), (0, Wanted::No));
+    positions.set_paused(&one(), false).expect("assigned");
+    assert_eq!(next_fetch(&positions), Some(6), "nothing that was not handed out is passed over");
+}
+
+#[test]
 fn an_offset_that_the_log_does_not_have_is_reset_by_the_policy_or_told() {
     let (mut positions, ticket) = fetching(4);
     positions.out_of_range(&one(), ticket, 3).expect("an older fetch");
