@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use callboard_cli::{Command as Running, ConfigCommand as RunningConfig};
+
 /// A Kafka-compatible event streaming platform made of supervised actors.
 #[derive(Debug, Parser)]
 #[command(name = "callboard", version, before_help = "Try it:  callboard dev", max_term_width = 100)]
@@ -20,11 +22,13 @@ pub(crate) enum Command {
     #[command(before_help = "Example:  callboard dev --memory --kafka-port 9092")]
     Dev(Dev),
     /// Runs a node of a cluster.
-    #[command(subcommand)]
+    #[command(subcommand, before_help = "Example:  callboard server start --config /etc/callboard/node.toml")]
     Server(Server),
-    /// Looks at settings without starting anything.
-    #[command(subcommand)]
+    /// Settings of a node, and configs of what runs.
+    #[command(subcommand, before_help = "Example:  callboard config get topic/orders")]
     Config(Config),
+    #[command(flatten)]
+    Running(Running),
 }
 
 /// `callboard dev`.
@@ -42,6 +46,9 @@ pub(crate) struct Dev {
     /// Port for health, metrics and the actor tree, 0 for any free one.
     #[arg(long, value_name = "P")]
     pub(crate) admin_port: Option<u16>,
+    /// Does not note where the node is as context `dev` of the user's.
+    #[arg(long)]
+    pub(crate) no_context: bool,
     /// Further settings by their full names.
     #[command(flatten)]
     pub(crate) set: Set,
@@ -80,6 +87,8 @@ pub(crate) enum Config {
         #[command(flatten)]
         source: Source,
     },
+    #[command(flatten)]
+    Running(RunningConfig),
 }
 
 /// Where settings come from, beside the environment.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use callboard::settings::{self, Loaded, LogFormat, Mode, Settings, Sources};
 use callboard::telemetry::{LogForm, start_logs};
 use callboard::{Node, NodeError};
+use callboard_cli::Exit;
+use clap::CommandFactory as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::arguments::{Arguments, Command, Config, Dev, Server, Source};
@@ -33,16 +35,29 @@ pub(crate) enum RunError {
     NotReady(Duration),
 }
 
+impl RunError {
+    /// What the process ends with.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Settings(_) => Exit::BadConfig,
+            _ => Exit::Failed,
+        }
+    }
+}
+
 /// How long a node may take until it serves clients; a large log to recover is the longest part of it.
 const READY_WITHIN: Duration = Duration::from_secs(600);
 
 /// Does what the command line says.
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, RunError> {
     match arguments.command {
-        Command::Dev(dev) => serve(load_dev(dev)?.settings, true),
+        Command::Dev(dev) => {
+            let announce = Announce::Dev { remember: !dev.no_context };
+            serve(load_dev(dev)?.settings, announce)
+        }
         Command::Server(Server::Start { config, set }) => {
             let source = Source { config: Some(config), set };
-            serve(load(source)?.settings, false)
+            serve(load(source)?.settings, Announce::InLog)
         }
         Command::Config(Config::Check(source)) => {
             let loaded = load(source)?;
@@ -59,6 +74,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, RunError> {
             println!("{}", settings::explain(&load(source)?, &key).map_err(Node::guide)?.trim_end());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Config(Config::Running(command)) => Ok(callboard_cli::run_config(command).into()),
+        Command::Running(command) => Ok(callboard_cli::run(command, Arguments::command()).into()),
     }
 }
 
@@ -91,7 +108,16 @@ fn load_dev(dev: Dev) -> Result<Loaded, RunError> {
     Ok(Settings::load(sources).map_err(Node::guide)?)
 }
 
-fn serve(settings: Settings, announce: bool) -> Result<ExitCode, RunError> {
+/// How people learn that the node is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Announce {
+    /// By a line in the log.
+    InLog,
+    /// On standard output too, and as context `dev` for the other commands if `remember`.
+    Dev { remember: bool },
+}
+
+fn serve(settings: Settings, announce: Announce) -> Result<ExitCode, RunError> {
     let form = match settings.log.format {
         LogFormat::Human => LogForm::Human,
         LogFormat::Json => LogForm::Json,
@@ -130,14 +156,17 @@ fn serve(settings: Settings, announce: bool) -> Result<ExitCode, RunError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell(node: &Node, announce: bool) {
+fn tell(node: &Node, announce: Announce) {
     let data = node.data_folder().map_or_else(|| "in memory".to_owned(), |folder| folder.display().to_string());
-    tracing::info!(kafka = %node.kafka_address(), admin = %node.admin_address(), data, cluster = %node.cluster_id(), "ready");
-    if announce {
-        println!("Kafka   {}", node.kafka_address());
-        println!("Admin   http://{}", node.admin_address());
-        println!("Data    {data}");
-        println!("Try     echo hello | kcat -b {} -t greetings -P", node.kafka_address());
-        println!("Stop    Ctrl-C");
+    let (kafka, admin) = (node.kafka_address().to_string(), format!("http://{}", node.admin_address()));
+    tracing::info!(%kafka, admin = %node.admin_address(), data, cluster = %node.cluster_id(), "ready");
+    let Announce::Dev { remember } = announce else { return };
+    if remember && let Err(reason) = callboard_cli::contexts::remember_dev(&kafka, &admin) {
+        tracing::warn!(reason, "context `dev` could not be noted; commands need --brokers {kafka}");
     }
+    println!("Kafka   {kafka}");
+    println!("Admin   {admin}");
+    println!("Data    {data}");
+    println!("Try     echo hello | kcat -b {kafka} -t greetings -P");
+    println!("Stop    Ctrl-C");
 }

@@ -303,7 +303,9 @@ impl Screen {
             }
             Err(fault) => text += &fault.text(look.colour),
         }
-        let (width, height) = terminal::size().unwrap_or((200, 50));
+        // Some terminals do not say how large they are.
+        let size = terminal::size().ok().filter(|(width, height)| *width > 0 && *height > 0);
+        let (width, height) = size.unwrap_or((200, 50));
         let lines = text.lines().take(usize::from(height)).map(|line| cut(line, usize::from(width)));
         let text = lines.collect::<Vec<_>>().join("\r\n");
         let mut out = std::io::stdout().lock();
