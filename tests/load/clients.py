@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "compat"))
 import servers  # noqa: E402
@@ -24,6 +26,22 @@ def _run(words, timeout=TIMEOUT):
     if done.returncode != 0:
         raise Failed(f"{' '.join(words[:4])}… ended with {done.returncode}: {text[-1500:]}")
     return text
+
+
+def _run_measured(words, timeout=TIMEOUT):
+    """The same, with the largest resident size of the client in MiB."""
+    with tempfile.TemporaryFile(mode="w+") as out:
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, text=True)
+        timer = threading.Timer(timeout, process.kill)
+        timer.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        timer.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        text = out.read()
+    if process.returncode != 0:
+        raise Failed(f"{' '.join(words[:4])}… ended with {process.returncode}: {text[-1500:]}")
+    return text, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime
 
 
 def _find(pattern, text):
@@ -121,3 +139,25 @@ def end_to_end(port, topic, records):
     mean = float(_find(r"Avg latency: ([\d.]+) ms", text))
     p50, p99 = _find(r"50th = (\d+), 99th = (\d+)", text)
     return {"mean": mean, "p50": float(p50), "p99": float(p99)}
+
+
+def of_client(client, direction, port, topic, records, size, group, bench):
+    """Our own client (`client-bench`) or librdkafka, told the same. MB/s, and what the client itself took."""
+    place = f"127.0.0.1:{port}"
+    if client == "callboard-client":
+        words = [bench, direction, "--bootstrap", place, "--topic", topic, "--records", str(records)]
+        if direction == "consume":
+            words += ["-X", f"group.id={group}", "-X", "auto.offset.reset=earliest"]
+        text, peak, cpu = _run_measured(words)
+        rate = float(_find(r"mb_per_second=([\d.]+)", text))
+    elif direction == "produce":
+        text, peak, cpu = _run_measured([rdkafka(), "-P", "-b", place, "-t", topic, "-s", str(size), "-c", str(records), "-a",
+                                         "-1", "-q", "-X", "linger.ms=5"])
+        delivered, millis = _find(r"(\d+) delivered \(offset \d+, 0 failed\) in (\d+)ms", text)
+        rate = int(delivered) * size / 1e6 / (int(millis) / 1000)
+    else:
+        text, peak, cpu = _run_measured([rdkafka(), "-b", place, "-t", topic, "-c", str(records), "-q", "-X",
+                                         "auto.offset.reset=earliest", "-G", group])
+        got, millis = _find(r"(\d+) messages \(\d+ bytes\) consumed in (\d+)ms", text)
+        rate = int(got) * size / 1e6 / (int(millis) / 1000)
+    return {"MB/s": rate, "client MiB": peak, "client cpu s/GB": cpu / (records * size / 1e9)}

@@ -138,6 +138,29 @@ def java_consumer(port, topic, count, _):
     return clients.java_consume(port, topic, count, SIZE)
 
 
+# Our own client beside librdkafka, against either server: what differs is the client.
+BENCH = {"path": None}
+CLIENTS = tuple(Variant(server, client) for server in ("callboard", "kafka") for client in ("callboard-client", "librdkafka"))
+
+
+def client(direction, partitions, records):
+    def run(server, variant, scale):
+        count = max(int(records * scale), 1000)
+        topic = FILLED.of(server, partitions, count) if direction == "consume" else fresh(server, partitions, ())
+        machine.settle()
+        group = f"c-{RUN}-{next(_names)}"
+        figures = clients.of_client(variant.mode, direction, server.port, topic, count, SIZE, group, BENCH["path"])
+        if direction == "produce":
+            topics.delete(server.port, topic)
+        return figures
+    return run
+
+
+CLIENT_BARS = tuple(Bar(figure, ours, theirs, 1.0, figure == "MB/s")
+                    for ours, theirs in ((CLIENTS[0], CLIENTS[1]), (CLIENTS[2], CLIENTS[3]))
+                    for figure in ("MB/s", "client MiB"))
+
+
 def end_to_end(records):
     def run(server, variant, scale):
         topic = fresh(server, 1, variant.configs)
@@ -189,4 +212,12 @@ LOADS = (
          (Bar("p99 ms", SYNCED, KAFKA, 1.0, False),)),
     Load("start-killed", "started after kill -9", DEFAULTS, starting(kill=True),
          (Bar("ready s", SYNCED, KAFKA, 0.1, False),), quick=False),
+    Load("client-produce-1", "our client beside librdkafka, produce, 1 partition", CLIENTS, client("produce", 1, 500_000),
+         CLIENT_BARS, quick=False),
+    Load("client-produce-100", "our client beside librdkafka, produce, 100 partitions", CLIENTS,
+         client("produce", 100, 500_000), CLIENT_BARS, quick=False),
+    Load("client-consume-1", "our client beside librdkafka, in a group, 1 partition", CLIENTS,
+         client("consume", 1, 1_000_000), CLIENT_BARS, quick=False),
+    Load("client-consume-100", "our client beside librdkafka, in a group, 100 partitions", CLIENTS,
+         client("consume", 100, 1_000_000), CLIENT_BARS, quick=False),
 )

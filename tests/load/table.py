@@ -2,7 +2,8 @@
 
 import statistics
 
-ORDER = ["MB/s", "mean ms", "p50 ms", "p99 ms", "ready s", "idle MiB", "cpu s/GB", "written/byte", "peak MiB"]
+ORDER = ["MB/s", "mean ms", "p50 ms", "p99 ms", "ready s", "idle MiB", "cpu s/GB", "written/byte", "peak MiB",
+         "client MiB", "client cpu s/GB"]
 
 
 def median(values):
@@ -59,7 +60,7 @@ class Results:
         lines += ["", "| Bar | Figure | Ours / theirs | Has to be | Holds |", "|---|---|--:|--:|---|"]
         for load, bar, ratio, holds in self.bars(loads):
             sign = "at least" if bar.higher else "at most"
-            lines.append(f"| {load.what}: {bar.ours.mode} / {bar.theirs.mode} | {bar.figure} | {ratio:.2f} | "
+            lines.append(f"| {load.what}: {bar.ours.name} / {bar.theirs.name} | {bar.figure} | {ratio:.2f} | "
                          f"{sign} {bar.ratio} | {'yes' if holds else '**no**'} |")
         lines += [f"\nFailed: {failure}" for failure in self.failures]
         return "\n".join(lines) + "\n"
