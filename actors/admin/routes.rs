@@ -112,8 +112,8 @@ async fn read(request: &Request<Incoming>, context: &AdminContext) -> Result<Res
 
 fn order(request: &Request<Incoming>, context: &AdminContext) -> Result<Response<Full<Bytes>>, Refusal> {
     let path = request.uri().path();
-    let target = path.strip_prefix(ACTORS).and_then(Order::parse);
-    let (actor, order) = target.ok_or_else(|| Refusal::Nothing(format!("POST {path}")))?;
+    let target = path.strip_prefix(ACTORS).ok_or_else(|| Refusal::Method(format!("POST {path}")))?;
+    let (actor, order) = Order::parse(target).ok_or_else(|| Refusal::Nothing(format!("POST {path}")))?;
     if !context.allow_control {
         return Err(Refusal::NotAllowed);
     }

@@ -80,7 +80,7 @@ fn wrong_requests_are_told_what_is_wrong() {
         ("GET", "/api/v1/actors/", 400, "illegal_path"),
         ("POST", "/api/v1/actors/node/restart", 409, "root"),
         ("POST", "/api/v1/actors/node/broker", 404, "not_found"),
-        ("POST", "/metrics", 404, "not_found"),
+        ("POST", "/metrics", 405, "method_not_allowed"),
         ("DELETE", "/api/v1/actors/node/broker", 405, "method_not_allowed"),
         ("GET", "/nothing", 404, "not_found"),
         ("GET", "/api/v1/events?limit=many", 400, "illegal_query"),
