@@ -18,6 +18,7 @@ mod damage;
 mod families;
 mod floor;
 mod keys;
+mod leaving;
 mod maintain;
 mod open;
 mod read;
@@ -71,6 +72,7 @@ pub struct RocksStorage {
     upkeep: Mutex<maintain::Upkeep>,
     floor: floor::Floor,
     space: space::SpaceGate,
+    leaving: leaving::Leaving,
     closed: AtomicBool,
     recovery: Recovery,
 }

@@ -64,6 +64,10 @@ impl RocksStorage {
         }
         upkeep.counted.retain(|seq, _| self.generations.get(*seq).is_some());
         self.floor.sync()?;
+        drop(upkeep);
+        self.leaving
+            .cut()
+            .map_err(|error| StorageError::io("cut away dropped files in", self.folder.clone(), error))?;
         Ok(report)
     }
 
@@ -189,6 +193,7 @@ impl RocksStorage {
         self.forget_ranges(&dead)?;
         // The starts that make these generations dead must outlive a power cut before the records go.
         crate::Storage::sync_wal(self)?;
+        self.name_files(&dead);
         for generation in dead {
             let bytes = self.bytes_of(&generation);
             self.generations.remove(generation.seq);
@@ -197,6 +202,15 @@ impl RocksStorage {
             report.dropped_bytes += bytes;
         }
         Ok(())
+    }
+
+    /// Gives the files of generations that go a second name, so that they leave the disk bit by bit.
+    fn name_files(&self, dead: &[Arc<Generation>]) {
+        let Ok(files) = self.db.live_files() else { return };
+        let goes = |family: &str| dead.iter().any(|generation| generation.name == family);
+        let folder = self.folder.join(super::open::DB_FOLDER);
+        let files = files.into_iter().filter(|file| goes(&file.column_family_name));
+        self.leaving.name(files.map(|file| folder.join(file.name.trim_start_matches('/'))));
     }
 
     /// Removes the logs' ranges in generations that go.

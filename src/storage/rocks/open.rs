@@ -15,6 +15,7 @@ use super::keys::{
     CatalogueEntry, FORMAT_KEY, GenerationEntry, NEXT_GENERATION_KEY, NEXT_LOG_KEY, generation_key, read_batch_key,
     read_generation_name, read_u32,
 };
+use super::leaving::Leaving;
 use super::space::SpaceGate;
 use super::{Recovery, RocksStorage, Writer, damage};
 use crate::disk::sync_dir;
@@ -74,6 +75,7 @@ pub(super) fn open(folder: &Path, opening: Opening, options: &Options) -> Result
         // A loss that was accepted lowers what must be there.
         floor: Floor::begin(folder, if lossy { sequence } else { recovery.floor })?,
         space: SpaceGate::new(folder, options.disk_reserve_bytes),
+        leaving: Leaving::of(folder),
         closed: false.into(),
         recovery,
         db: opened.db,
