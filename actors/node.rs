@@ -149,20 +149,22 @@ impl Node {
         }
         self.pool.close(LET_GO_TIMEOUT);
         let closed = self.storage.close();
-        self.let_go().await;
+        self.let_go(LET_GO_TIMEOUT);
         closed?;
         Ok(stopped?)
     }
 
-    /// Waits until nobody but this holds the storage: whoever starts a node on the same folder then finds it free.
-    async fn let_go(&self) {
-        let until = tokio::time::Instant::now() + LET_GO_TIMEOUT;
+    /// Waits until nobody but this holds the storage: RocksDB unlocks its folder when the last holder drops it, and whoever
+    /// starts a node there next must find it free. By now all actors have stopped and the pool is idle, so what is left are
+    /// futures that arbiters are just dropping; they tell nobody, hence the looking.
+    fn let_go(&self, patience: Duration) {
+        let until = std::time::Instant::now() + patience;
         while Arc::strong_count(&self.storage) > 1 {
-            if tokio::time::Instant::now() > until {
+            if std::time::Instant::now() > until {
                 let holders = Arc::strong_count(&self.storage) - 1;
                 return tracing::warn!(holders, "the node has stopped, and somebody still holds its storage");
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
@@ -183,9 +185,6 @@ impl Drop for Node {
         drop(stopping.join());
         committer.stop();
         self.pool.close(DROP_TIMEOUT);
-        let until = std::time::Instant::now() + DROP_TIMEOUT;
-        while Arc::strong_count(&self.storage) > 1 && std::time::Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        self.let_go(DROP_TIMEOUT);
     }
 }

@@ -11,17 +11,13 @@ mod stories;
 use std::fs;
 use std::process::ExitCode;
 
+use clap::Parser as _;
+
 use crate::arguments::Arguments;
 use crate::stories::{Scale, StoryError};
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::parse(std::env::args_os().skip(1)) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            eprintln!("callboard-groups: {error}\n{}", arguments::USAGE);
-            return ExitCode::from(2);
-        }
-    };
+    let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let played = runtime.map_err(|error| StoryError::Broken(error.to_string())).and_then(|rt| play(&arguments, &rt));
     match played {

@@ -14,13 +14,9 @@ mod workload;
 
 use std::process::ExitCode;
 
+use clap::Parser as _;
+
 fn main() -> ExitCode {
-    let arguments = match arguments::Arguments::parse(std::env::args_os().skip(1)) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            eprintln!("callboard-kill: {error}\n{}", arguments::USAGE);
-            return ExitCode::from(2);
-        }
-    };
+    let arguments = arguments::Arguments::parse();
     if story::play(&arguments) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

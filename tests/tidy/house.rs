@@ -78,7 +78,7 @@ pub(crate) const WALLS: &[(&str, &[&str])] = &[
     ("rmp-serde", &["actors/runtime", "src/storage", "src/controller"]),
     ("openraft", &["src/controller", "actors"]),
     ("tracing-subscriber", &["src/telemetry"]),
-    ("clap", &[".", "src/cli"]),
+    ("clap", &[".", "src/cli", "tests/groups", "tests/kill"]),
     ("hyper", &["actors", "src/cli", "src/connect"]),
     (
         "tokio",

@@ -114,11 +114,7 @@ impl Admin {
         let answer = self.ask_one(Target::Broker(coordinator), key, deadline, build).await?;
         let Response::OffsetCommit(answer) = answer else { return Err(other_kind(key)) };
         let outcomes = answer.topics.iter().flat_map(|topic| {
-            topic.partitions.iter().map(|partition| {
-                let place = TopicPartition { topic: topic.name.as_str().into(), partition: partition.partition_index };
-                let about = format!("offset of group '{group}' in {place}");
-                (place, outcome(partition.error_code, about, None))
-            })
+            topic.partitions.iter().map(|one| outcome_in(group, &topic.name, one.partition_index, one.error_code))
         });
         Ok(outcomes.collect())
     }
@@ -167,14 +163,17 @@ impl Admin {
         let Response::OffsetDelete(answer) = answer else { return Err(other_kind(key)) };
         outcome(answer.error_code, format!("group '{group}'"), None)?;
         let outcomes = answer.topics.iter().flat_map(|topic| {
-            topic.partitions.iter().map(|partition| {
-                let place = TopicPartition { topic: topic.name.as_str().into(), partition: partition.partition_index };
-                let about = format!("offset of group '{group}' in {place}");
-                (place, outcome(partition.error_code, about, None))
-            })
+            topic.partitions.iter().map(|one| outcome_in(group, &topic.name, one.partition_index, one.error_code))
         });
         Ok(outcomes.collect())
     }
+}
+
+/// What became of a group's offset in one partition.
+fn outcome_in(group: &str, topic: &str, partition: i32, code: i16) -> (TopicPartition, Result<(), ClientError>) {
+    let place = TopicPartition { topic: topic.into(), partition };
+    let about = format!("offset of group '{group}' in {place}");
+    (place, outcome(code, about, None))
 }
 
 fn offset_fetch(version: i16, group: &str, partitions: Option<&[TopicPartition]>) -> Request {
@@ -217,8 +216,7 @@ fn read_offsets(
     outcome(answer.error_code, format!("offsets of group '{group}'"), None)?;
     let mut outcomes = Vec::new();
     let mut read = |topic: &str, index: i32, code: i16, offset: i64, epoch: i32, metadata: Option<&str>| {
-        let place = TopicPartition { topic: topic.into(), partition: index };
-        let outcome = outcome(code, format!("offset of group '{group}' in {place}"), None);
+        let (place, outcome) = outcome_in(group, topic, index, code);
         if outcome.is_ok() && offset < 0 {
             return;
         }

@@ -141,20 +141,29 @@ impl Driver {
         }
     }
 
+    /// A question about a partition was answered with an error, or not at all: it is asked again, and what no repetition
+    /// mends is told.
+    fn not_answered(
+        &mut self,
+        state: &mut State,
+        partition: TopicPartition,
+        ticket: u64,
+        error: Option<ClientError>,
+        now: Instant,
+    ) {
+        state.positions.failed(&partition, ticket, self.pause(now));
+        match error {
+            Some(error) if !error.is_retriable() => self.tell(state, Some((partition, ticket)), error.into()),
+            _ => self.topics_wrong(now),
+        }
+    }
+
     fn take_places(&mut self, state: &mut State, asked: Vec<Lookup>, answers: Answers<Option<Found>>, now: Instant) {
-        let pause = self.pause(now);
         let mut answers: BTreeMap<_, _> = answers.into_iter().collect();
         for Lookup { partition, ticket, .. } in asked {
             match answers.remove(&partition) {
                 Some(Ok(found)) => state.positions.found_place(&partition, ticket, found.map(|found| found.position)),
-                Some(Err(error)) if !error.is_retriable() => {
-                    state.positions.failed(&partition, ticket, pause);
-                    self.tell(state, Some((partition, ticket)), error.into());
-                }
-                Some(Err(_)) | None => {
-                    state.positions.failed(&partition, ticket, pause);
-                    self.topics_wrong(now);
-                }
+                other => self.not_answered(state, partition, ticket, other.and_then(Result::err), now),
             }
         }
     }
@@ -166,7 +175,6 @@ impl Driver {
         answers: Answers<Option<Position>>,
         now: Instant,
     ) {
-        let pause = self.pause(now);
         let mut answers: BTreeMap<_, _> = answers.into_iter().collect();
         for Validation { partition, ticket, .. } in asked {
             match answers.remove(&partition) {
@@ -180,14 +188,7 @@ impl Driver {
                     let far = Some(Position { offset: i64::MAX, epoch: None });
                     let _ = state.positions.validated(&partition, ticket, far);
                 }
-                Some(Err(error)) if !error.is_retriable() => {
-                    state.positions.failed(&partition, ticket, pause);
-                    self.tell(state, Some((partition, ticket)), error.into());
-                }
-                Some(Err(_)) | None => {
-                    state.positions.failed(&partition, ticket, pause);
-                    self.topics_wrong(now);
-                }
+                other => self.not_answered(state, partition, ticket, other.and_then(Result::err), now),
             }
         }
     }
