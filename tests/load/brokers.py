@@ -1,5 +1,6 @@
 """The two servers under load, with the settings that their own operators would give them."""
 
+import itertools
 import pathlib
 import signal
 import sys
@@ -12,12 +13,16 @@ import servers  # noqa: E402
 FLAGS = ["-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
          "-XX:+ExplicitGCInvokesConcurrent", "-Djava.awt.headless=true"]
 POLL = 0.002
+_others = itertools.count()
 
 
 class Timed:
     """A server whose start is timed: from its process to the first answer that names a broker."""
 
     ready_s = None
+    # Settings beside the defaults, in the server's own words, and the most file handles that it may have.
+    extra = {}
+    handles = None
 
     def restart(self, kill=False):
         """Ends the process, in order or by kill -9, and starts it on the same data and port."""
@@ -27,23 +32,37 @@ class Timed:
 
     def launch(self):
         words, environment = self.words
+        if self.handles:
+            words = ["sh", "-c", f'ulimit -n {self.handles} && exec "$0" "$@"', *words]
         begun = time.monotonic()
         self.process = servers.start(words, environment, self.log)
         while not servers.answers(self.port):
             if self.process.poll() is not None or time.monotonic() - begun > servers.START_WITHIN:
+                # A server that never came up is not left behind.
+                self.process.kill()
+                self.process.wait()
                 raise servers.Unavailable(f"{self.name}: {self.log.read_text(errors='replace')[-1500:]}")
             time.sleep(POLL)
         self.ready_s = time.monotonic() - begun
+
+    def another(self, settings=None, handles=None):
+        """One of the same kind on a folder of its own, for loads that would spoil this one."""
+        other = self.like(self.folder.parent / f"{self.name}-{next(_others)}")
+        other.extra, other.handles = settings or {}, handles
+        return other
 
 
 class Callboard(Timed, servers.Callboard):
     """`callboard dev` on a folder; every default."""
 
+    def like(self, folder):
+        return Callboard(self.binary, folder)
+
     def __enter__(self):
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.port,) = servers.free_ports(1)
         self.words = ([self.binary, "dev", "--data", str(self.folder / "data"), "--kafka-port", str(self.port),
-                       "--admin-port", "0"], {"CALLBOARD__GROUPS__INITIAL_REBALANCE_DELAY": "0ms"})
+                       "--admin-port", "0"], {"CALLBOARD__GROUPS__INITIAL_REBALANCE_DELAY": "0ms", **self.extra})
         self.launch()
         return self
 
@@ -51,9 +70,14 @@ class Callboard(Timed, servers.Callboard):
 class Kafka(Timed, servers.Kafka):
     """A real Kafka, combined mode, its own defaults and flags."""
 
+    def like(self, folder):
+        return Kafka(folder)
+
     def __enter__(self):
         self.folder.mkdir(parents=True, exist_ok=True)
         words, environment = self.prepare()
+        with open(self.folder / "kafka.properties", "a") as settings:
+            settings.writelines(f"{name}={value}\n" for name, value in self.extra.items())
         home, main = servers.jars(), words.index("-cp")
         logging = [word for word in words if word.startswith("-Dlog4j2")]
         self.words = (["java", *FLAGS, *logging, "-cp", f"{home / 'libs'}/*", *words[main + 2:]], environment)

@@ -1,5 +1,6 @@
 """Third-party clients, each told the same against every server, and what they print read back."""
 
+import json
 import os
 import pathlib
 import re
@@ -16,6 +17,7 @@ import servers  # noqa: E402
 
 RDKAFKA = "4.10.0+2.12.1"
 TIMEOUT = 600
+JOINED_WITHIN = 4
 
 
 class Failed(Exception):
@@ -60,7 +62,7 @@ def _run_measured(words, timeout=TIMEOUT):
 
 
 def _find(pattern, text):
-    found = re.findall(pattern, text)
+    found = re.findall(pattern, text, re.MULTILINE)
     if not found:
         raise Failed(f"{pattern!r} is not in: {text[-1500:]}")
     return found[-1]
@@ -105,23 +107,52 @@ def rdkafka_produce(port, topic, records, size, settings=()):
     return records * size / 1e6 / (int(millis) / 1000)
 
 
-def rdkafka_consume(port, topic, records, size, group, members=1):
-    """librdkafka in as many groups of its own as there are members, from the beginning. MB/s, all together."""
+def _groups(port, topic, records, group, members):
+    """librdkafka in as many groups of its own as there are members, from the beginning."""
     words = [rdkafka(), "-b", f"127.0.0.1:{port}", "-t", topic, "-c", str(records), "-q", "-X", "auto.offset.reset=earliest"]
-    running = [subprocess.Popen([*words, "-G", f"{group}-{n}"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, text=True) for n in range(members)]
+    return [subprocess.Popen([*words, "-G", f"{group}-{n}"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True) for n in range(members)]
+
+
+def _consumed(running, topic, records, size):
+    """MB/s, all together, once everyone has read everything."""
     rates = []
-    for process in running:
-        try:
-            text = process.communicate(timeout=TIMEOUT)[0]
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise Failed(f"a consumer of {topic} did not end") from None
-        got, millis = _find(r"(\d+) messages \(\d+ bytes\) consumed in (\d+)ms", text)
-        if int(got) < records:
-            raise Failed(f"{got} of {records} consumed")
-        rates.append(int(got) * size / 1e6 / (int(millis) / 1000))
+    try:
+        for process in running:
+            try:
+                text = process.communicate(timeout=TIMEOUT)[0]
+            except subprocess.TimeoutExpired:
+                raise Failed(f"a consumer of {topic} did not end") from None
+            got, millis = _find(r"(\d+) messages \(\d+ bytes\) consumed in (\d+)ms", text)
+            if int(got) < records:
+                raise Failed(f"{got} of {records} consumed")
+            rates.append(int(got) * size / 1e6 / (int(millis) / 1000))
+    finally:
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
     return sum(rates)
+
+
+def rdkafka_consume(port, topic, records, size, group, members=1):
+    """Reads what is there. MB/s, all together."""
+    return _consumed(_groups(port, topic, records, group, members), topic, records, size)
+
+
+def rdkafka_follow(port, topic, records, size, group, members):
+    """Reads what is being produced, all of it. MB/s, all together."""
+    running = _groups(port, topic, records, group, members)
+    try:
+        # A new group has its partitions after about three seconds: its members wait for each other.
+        time.sleep(JOINED_WITHIN)
+        rdkafka_produce(port, topic, records, size)
+    except BaseException:
+        for process in running:
+            process.kill()
+            process.wait()
+        raise
+    return _consumed(running, topic, records, size)
 
 
 def _java(main, *arguments):
@@ -176,3 +207,9 @@ def of_client(client, direction, port, topic, records, size, group, bench):
         got, millis = _find(r"(\d+) messages \(\d+ bytes\) consumed in (\d+)ms", text)
         rate = int(got) * size / 1e6 / (int(millis) / 1000)
     return {"MB/s": rate, "client MiB": peak, "client cpu s/GB": cpu / (records * size / 1e9)}
+
+
+def crowd(tool, server, words):
+    """Our loader of many connections (`callboard-connections`); its figures by name."""
+    text = _run([tool, "--server", f"127.0.0.1:{server.port}", "--pid", str(server.process.pid), *map(str, words)])
+    return json.loads(_find(r"^\{.*\}$", text))

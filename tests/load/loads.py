@@ -1,69 +1,13 @@
-"""The loads: what is done, against which servers, and what each has to reach."""
+"""The loads of other people's clients, and all loads together."""
 
-import dataclasses
-import itertools
+import subprocess
 import time
 
 import clients
+import connections
 import machine
 import topics
-
-SIZE = 1024
-RUN = f"{time.time_ns() // 1_000_000 % 100_000_000:08d}"
-_names = itertools.count()
-
-
-@dataclasses.dataclass(frozen=True)
-class Variant:
-    """A server, and the sync mode of the topics on it."""
-
-    server: str
-    mode: str
-    configs: tuple = ()
-
-    @property
-    def name(self):
-        return f"{self.server}, {self.mode}"
-
-
-# Callboard's default and Kafka's default; then both the other way round.
-SYNCED = Variant("callboard", "synced before acknowledged")
-ASYNC = Variant("callboard", "flush.mode=async", (("flush.mode", "async"),))
-KAFKA = Variant("kafka", "unsynced, its default")
-KAFKA_SYNCED = Variant("kafka", "flush.messages=1", (("flush.messages", "1"),))
-ALL = (SYNCED, KAFKA, ASYNC, KAFKA_SYNCED)
-DEFAULTS = (SYNCED, KAFKA)
-
-
-@dataclasses.dataclass(frozen=True)
-class Bar:
-    """What one variant has to be of another: `higher` figures are better at the first, or lower ones."""
-
-    figure: str
-    ours: Variant
-    theirs: Variant
-    ratio: float
-    higher: bool = True
-
-
-@dataclasses.dataclass(frozen=True)
-class Load:
-    """One row of the table."""
-
-    name: str
-    what: str
-    variants: tuple
-    run: object
-    bars: tuple
-    quick: bool = True
-
-
-def fresh(server, partitions, configs):
-    """A topic that nobody has written to."""
-    name = f"load-{RUN}-{next(_names)}"
-    topics.create(server.port, name, partitions, dict(configs))
-    time.sleep(0.5)
-    return name
+from row import ALL, ASYNC, DEFAULTS, KAFKA, KAFKA_SYNCED, SIZE, SYNCED, TOOLS, Bar, Limit, Load, Variant, fresh, unique
 
 
 def _use(figures, use, megabytes):
@@ -91,6 +35,11 @@ def producing(client, partitions, records):
 
 def rdkafka(port, topic, count):
     return clients.rdkafka_produce(port, topic, count, SIZE)
+
+
+def rdkafka_spread(port, topic, count):
+    """Every record to a partition of its own choice, where librdkafka else stays with one for a while."""
+    return clients.rdkafka_produce(port, topic, count, SIZE, ("sticky.partitioning.linger.ms=0",))
 
 
 def java(port, topic, count):
@@ -131,7 +80,19 @@ def consuming(client, partitions, records, readers=1, cold=False):
 
 
 def rdkafka_group(port, topic, count, readers):
-    return clients.rdkafka_consume(port, topic, count, SIZE, f"g-{RUN}-{next(_names)}", readers)
+    return clients.rdkafka_consume(port, topic, count, SIZE, f"g-{unique()}", readers)
+
+
+def following(records, readers):
+    """Groups that read at the end of the log what librdkafka produces meanwhile, after they have all joined."""
+    def run(server, variant, scale):
+        count = max(int(records * scale), 1000)
+        topic = fresh(server, 1, variant.configs)
+        with machine.Use(server.process.pid) as use:
+            rate = clients.rdkafka_follow(server.port, topic, count, SIZE, f"g-{unique()}", readers)
+        topics.delete(server.port, topic)
+        return _use({"MB/s": rate}, use, count * SIZE * readers / 1e6)
+    return run
 
 
 def java_consumer(port, topic, count, _):
@@ -139,7 +100,6 @@ def java_consumer(port, topic, count, _):
 
 
 # Our own client beside librdkafka, against either server: what differs is the client.
-BENCH = {"path": None}
 CLIENTS = tuple(Variant(server, client) for server in ("callboard", "kafka") for client in ("callboard-client", "librdkafka"))
 
 
@@ -148,8 +108,8 @@ def client(direction, partitions, records):
         count = max(int(records * scale), 1000)
         topic = FILLED.of(server, partitions, count) if direction == "consume" else fresh(server, partitions, ())
         machine.settle()
-        group = f"c-{RUN}-{next(_names)}"
-        figures = clients.of_client(variant.mode, direction, server.port, topic, count, SIZE, group, BENCH["path"])
+        group = f"c-{unique()}"
+        figures = clients.of_client(variant.mode, direction, server.port, topic, count, SIZE, group, TOOLS["client-bench"])
         if direction == "produce":
             topics.delete(server.port, topic)
         return figures
@@ -179,45 +139,80 @@ def starting(kill):
     return run
 
 
+def starting_with(partitions, records):
+    """A server of its own, kill -9 with so many partitions that have records, and how long until it answers again."""
+    def run(server, variant, scale):
+        with server.another() as other:
+            topic = fresh(other, partitions, variant.configs)
+            rdkafka_spread(other.port, topic, max(int(records * scale), 1000))
+            machine.settle()
+            other.restart(kill=True)
+            time.sleep(2)
+            return {"ready s": other.ready_s, "idle MiB": machine.Process(other.process.pid).resident() / (1 << 20)}
+    return run
+
+
 def _produce_bars(synced):
     return (Bar("MB/s", SYNCED, KAFKA, 1.0), Bar("MB/s", SYNCED, KAFKA_SYNCED, synced), Bar("MB/s", ASYNC, KAFKA, 1.5),
-            Bar("cpu s/GB", SYNCED, KAFKA, 0.6, False), Bar("peak MiB", SYNCED, KAFKA, 0.2, False))
+            Bar("cpu s/GB", SYNCED, KAFKA, 0.6, False), Bar("peak MiB", SYNCED, KAFKA, 0.2, False),
+            Limit("written/byte", SYNCED, 2.1))
 
 
 CONSUME_BARS = (Bar("MB/s", SYNCED, KAFKA, 1.0), Bar("cpu s/GB", SYNCED, KAFKA, 0.6, False),
                 Bar("peak MiB", SYNCED, KAFKA, 0.2, False))
 
+START_BARS = (Bar("ready s", SYNCED, KAFKA, 0.1, False), Bar("idle MiB", SYNCED, KAFKA, 0.1, False))
+PRODUCE, CONSUME, LATENCY, START, CLIENT = ("Produce", "Consume", "Latency", "Start", "Our client")
+LARGE, SMALL, READ = ("1 KiB, 1 MB batches, acks=all", "1 KiB, 16 KiB batches, acks=all", "1 KiB, in 1 MB batches")
+
+
+def _consume(name, what, run, quick=True):
+    return Load(name, what, CONSUME, READ, DEFAULTS, run, CONSUME_BARS, quick)
+
+
+def _client(direction, partitions, records):
+    name = f"client-{direction}-{partitions}"
+    what = f"our client beside librdkafka, {direction}, {partitions} partition{'s' * (partitions > 1)}"
+    return Load(name, what, CLIENT, LARGE if direction == "produce" else READ, CLIENTS, client(direction, partitions, records),
+                CLIENT_BARS, quick=False, tool="client-bench")
+
+
 LOADS = (
-    Load("start", "restarted in order; resident while idle", DEFAULTS, starting(kill=False),
-         (Bar("ready s", SYNCED, KAFKA, 0.1, False), Bar("idle MiB", SYNCED, KAFKA, 0.1, False))),
-    Load("produce-rdkafka-1", "librdkafka, 1 MB batches, 1 partition", ALL, producing(rdkafka, 1, 1_000_000), _produce_bars(1.5)),
-    Load("produce-rdkafka-100", "librdkafka, 1 MB batches, 100 partitions", ALL, producing(rdkafka, 100, 1_000_000),
+    Load("start", "restarted in order; resident while idle", START, "", DEFAULTS, starting(kill=False), START_BARS),
+    Load("produce-rdkafka-1", "librdkafka, 1 partition", PRODUCE, LARGE, ALL, producing(rdkafka, 1, 1_000_000),
          _produce_bars(1.5)),
-    Load("produce-java-1", "Java producer, 16 KiB batches, 1 partition", ALL, producing(java, 1, 400_000), _produce_bars(5.0)),
-    Load("produce-java-100", "Java producer, 16 KiB batches, 100 partitions", ALL, producing(java, 100, 400_000),
+    Load("produce-rdkafka-100", "librdkafka, 100 partitions", PRODUCE, LARGE, ALL, producing(rdkafka, 100, 1_000_000),
+         _produce_bars(1.5)),
+    Load("produce-java-1", "Java producer, 1 partition", PRODUCE, SMALL, ALL, producing(java, 1, 400_000), _produce_bars(5.0)),
+    Load("produce-java-100", "Java producer, 100 partitions", PRODUCE, SMALL, ALL, producing(java, 100, 400_000),
          _produce_bars(5.0)),
-    Load("produce-rdkafka-10000", "librdkafka, 10,000 partitions", DEFAULTS, producing(rdkafka, 10_000, 200_000),
-         (Bar("MB/s", SYNCED, KAFKA, 10.0),), quick=False),
-    Load("consume-rdkafka-1", "librdkafka in a group, 1 partition", DEFAULTS, consuming(rdkafka_group, 1, 1_000_000), CONSUME_BARS),
-    Load("consume-rdkafka-100", "librdkafka in a group, 100 partitions", DEFAULTS, consuming(rdkafka_group, 100, 1_000_000),
-         CONSUME_BARS),
-    Load("consume-rdkafka-10x", "ten groups of librdkafka, 1 partition", DEFAULTS,
-         consuming(rdkafka_group, 1, 400_000, readers=10), CONSUME_BARS, quick=False),
-    Load("consume-java-1", "Java consumer, 1 partition", DEFAULTS, consuming(java_consumer, 1, 1_000_000), CONSUME_BARS),
-    Load("consume-cold-1", "librdkafka after a restart, from disk, 1 partition", DEFAULTS,
-         consuming(rdkafka_group, 1, 1_000_000, cold=True), CONSUME_BARS, quick=False),
-    Load("consume-cold-100", "librdkafka after a restart, from disk, 100 partitions", DEFAULTS,
-         consuming(rdkafka_group, 100, 1_000_000, cold=True), CONSUME_BARS, quick=False),
-    Load("end-to-end", "EndToEndLatency, one record at a time, acks=all", DEFAULTS, end_to_end(5_000),
-         (Bar("p99 ms", SYNCED, KAFKA, 1.0, False),)),
-    Load("start-killed", "started after kill -9", DEFAULTS, starting(kill=True),
+    Load("produce-rdkafka-10000", "librdkafka, spread over 10,000 partitions", PRODUCE, LARGE, (SYNCED, KAFKA, ASYNC),
+         producing(rdkafka_spread, 10_000, 200_000),
+         (Bar("MB/s", SYNCED, KAFKA, 10.0), Bar("MB/s", ASYNC, KAFKA, 1.5), Bar("peak MiB", SYNCED, KAFKA, 0.2, False)),
+         quick=False),
+    _consume("consume-rdkafka-1", "librdkafka in a group, 1 partition", consuming(rdkafka_group, 1, 1_000_000)),
+    _consume("consume-rdkafka-100", "librdkafka in a group, 100 partitions", consuming(rdkafka_group, 100, 1_000_000)),
+    _consume("consume-rdkafka-10x", "ten groups of librdkafka, 1 partition",
+             consuming(rdkafka_group, 1, 400_000, readers=10), quick=False),
+    _consume("consume-java-1", "Java consumer, 1 partition", consuming(java_consumer, 1, 1_000_000)),
+    _consume("consume-tail-1", "librdkafka at the tail, beside a producer", following(400_000, 1), quick=False),
+    _consume("consume-tail-10x", "ten groups of librdkafka at the tail, beside a producer", following(400_000, 10), quick=False),
+    _consume("consume-cold-1", "librdkafka after a restart, from disk, 1 partition",
+             consuming(rdkafka_group, 1, 1_000_000, cold=True), quick=False),
+    _consume("consume-cold-100", "librdkafka after a restart, from disk, 100 partitions",
+             consuming(rdkafka_group, 100, 1_000_000, cold=True), quick=False),
+    _consume("consume-cold-10x", "ten groups of librdkafka after a restart, from disk, 1 partition",
+             consuming(rdkafka_group, 1, 400_000, readers=10, cold=True), quick=False),
+    Load("end-to-end", "EndToEndLatency, one record at a time", LATENCY, "1 KiB, unbatched, acks=all", DEFAULTS,
+         end_to_end(5_000), (Bar("p99 ms", SYNCED, KAFKA, 1.0, False),)),
+    *connections.LATENCY,
+    *connections.CROWDS,
+    Load("start-killed", "started after kill -9", START, "", DEFAULTS, starting(kill=True),
          (Bar("ready s", SYNCED, KAFKA, 0.1, False),), quick=False),
-    Load("client-produce-1", "our client beside librdkafka, produce, 1 partition", CLIENTS, client("produce", 1, 500_000),
-         CLIENT_BARS, quick=False),
-    Load("client-produce-100", "our client beside librdkafka, produce, 100 partitions", CLIENTS,
-         client("produce", 100, 500_000), CLIENT_BARS, quick=False),
-    Load("client-consume-1", "our client beside librdkafka, in a group, 1 partition", CLIENTS,
-         client("consume", 1, 1_000_000), CLIENT_BARS, quick=False),
-    Load("client-consume-100", "our client beside librdkafka, in a group, 100 partitions", CLIENTS,
-         client("consume", 100, 1_000_000), CLIENT_BARS, quick=False),
+    Load("start-killed-10000", "started after kill -9 with 10,000 partitions", START, LARGE, DEFAULTS,
+         starting_with(10_000, 50_000), (Bar("ready s", SYNCED, KAFKA, 0.1, False),), quick=False),
+    _client("produce", 1, 500_000),
+    _client("produce", 100, 500_000),
+    _client("consume", 1, 1_000_000),
+    _client("consume", 100, 1_000_000),
 )

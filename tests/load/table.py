@@ -1,9 +1,16 @@
-"""From single figures to medians, ratios, bars and a table."""
+"""From single figures to medians, ratios, bars and tables."""
 
 import statistics
 
-ORDER = ["MB/s", "mean ms", "p50 ms", "p99 ms", "ready s", "idle MiB", "cpu s/GB", "written/byte", "peak MiB",
-         "client MiB", "client cpu s/GB"]
+from row import Bar
+
+# Figures in the order of their columns; a table has those that its loads have.
+ORDER = ["MB/s", "peak MB/s", "requests/s", "mean ms", "p50 ms", "p99 ms", "p999 ms", "max ms", "all awake ms", "jain",
+         "slowest/fastest", "beside/alone", "ready s", "cpu s/GB", "cpu us/request", "idle cpu %", "written/byte",
+         "KiB/connection", "KiB/waiting", "KiB/waiting after", "idle MiB", "peak MiB", "peak/allowed", "after MiB", "answered",
+         "waiting", "refused", "closed", "sent again", "failed", "lost later", "recovered", "recovered s", "log lines",
+         "counted", "client MiB", "client cpu s/GB"]
+MARKS = {True: "✓", False: "✗"}
 
 
 def median(values):
@@ -11,13 +18,15 @@ def median(values):
 
 
 def shown(value):
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    if float(value).is_integer() and abs(value) < 100:
+        return f"{value:.0f}"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def spread(values):
     """The median with the smallest and the largest."""
-    if len(values) == 1:
-        return shown(values[0])
+    if len(values) == 1 or min(values) == max(values):
+        return shown(median(values))
     return f"{shown(median(values))} ({shown(min(values))}-{shown(max(values))})"
 
 
@@ -27,48 +36,75 @@ class Results:
     def __init__(self):
         self.figures = {}
         self.failures = []
+        # What failed in a round that counts, by load and variant.
+        self.failed = set()
 
     def add(self, load, variant, figures):
         for name, value in figures.items():
             self.figures.setdefault((load.name, variant.name, name), []).append(value)
 
+    def fail(self, load, variant, turn, error):
+        self.failures.append(f"round {turn}, {load.name}, {variant.name}: {error}")
+        if turn > 0:
+            self.failed.add((load.name, variant.name))
+
     def of(self, load, variant, figure):
         return self.figures.get((load.name, variant.name, figure), [])
 
-    def ratio(self, load, bar):
-        ours, theirs = self.of(load, bar.ours, bar.figure), self.of(load, bar.theirs, bar.figure)
+    def figure(self, load, bar):
+        """A ratio of medians, or the worst value of all rounds."""
+        ours = self.of(load, bar.ours, bar.figure)
+        if not isinstance(bar, Bar):
+            return (min(ours) if bar.higher else max(ours)) if ours else None
+        theirs = self.of(load, bar.theirs, bar.figure)
         if not ours or not theirs or not median(theirs):
             return None
         return median(ours) / median(theirs)
 
     def bars(self, loads):
-        """Each bar with its ratio and whether it holds."""
+        """Each bar with its figure and whether it holds. Whoever failed to give a figure does not hold."""
         for load in loads:
             for bar in load.bars:
-                ratio = self.ratio(load, bar)
-                if ratio is not None:
-                    yield load, bar, ratio, ratio >= bar.ratio if bar.higher else ratio <= bar.ratio
+                value, wanted = self.figure(load, bar), bar.ratio if isinstance(bar, Bar) else bar.value
+                if (load.name, bar.ours.name) in self.failed:
+                    yield load, bar, value, False
+                elif value is not None:
+                    yield load, bar, value, value >= wanted if bar.higher else value <= wanted
 
-    def markdown(self, loads, head):
-        lines = [*head, "", "| Load | Server, sync mode | " + " | ".join(ORDER) + " |",
-                 "|---|---|" + "--:|" * len(ORDER)]
+    def _table(self, loads):
+        columns = [name for name in ORDER if any(self.of(load, variant, name) for load in loads for variant in load.variants)]
+        lines = ["| Load | Records | Server, sync mode | " + " | ".join(columns) + " |", "|---|---|---|" + "--:|" * len(columns)]
         for load in loads:
             for variant in load.variants:
-                cells = [spread(values) if (values := self.of(load, variant, name)) else "" for name in ORDER]
-                if any(cells):
-                    lines.append(f"| {load.what} | {variant.name} | " + " | ".join(cells) + " |")
-        lines += ["", "| Bar | Figure | Ours / theirs | Has to be | Holds |", "|---|---|--:|--:|---|"]
-        for load, bar, ratio, holds in self.bars(loads):
-            sign = "at least" if bar.higher else "at most"
-            lines.append(f"| {load.what}: {bar.ours.name} / {bar.theirs.name} | {bar.figure} | {ratio:.2f} | "
-                         f"{sign} {bar.ratio} | {'yes' if holds else '**no**'} |")
+                cells = [spread(values) if (values := self.of(load, variant, name)) else "" for name in columns]
+                if (load.name, variant.name) in self.failed:
+                    lines.append(f"| {load.what} | {load.sent} | {variant.name}: **failed** | " + " | ".join(cells) + " |")
+                elif any(cells):
+                    lines.append(f"| {load.what} | {load.sent} | {variant.name} | " + " | ".join(cells) + " |")
+        return lines
+
+    def markdown(self, loads, head):
+        lines = [*head]
+        for title in dict.fromkeys(load.table for load in loads):
+            lines += ["", f"**{title}**", "", *self._table([load for load in loads if load.table == title])]
+        judged = list(self.bars(loads))
+        lines += ["", f"**Bars**: {sum(holds for *_, holds in judged)} of {len(judged)} hold", "",
+                  "| | Load | Figure | Of | Is | Has to be |", "|---|---|---|---|--:|--:|"]
+        for load, bar, value, holds in judged:
+            sign = "≥" if bar.higher else "≤"
+            of, wanted = ((f"{bar.ours.name} / {bar.theirs.name}", f"{bar.ratio}x") if isinstance(bar, Bar)
+                          else (bar.ours.name, shown(bar.value)))
+            told = "failed" if value is None else f"{value:.2f}x" if isinstance(bar, Bar) else shown(value)
+            lines.append(f"| {MARKS[holds]} | {load.what} | {bar.figure} | {of} | {told} | {sign} {wanted} |")
         lines += [f"\nFailed: {failure}" for failure in self.failures]
         return "\n".join(lines) + "\n"
 
     def machine_readable(self, loads, head):
-        rows = [{"load": load, "variant": variant, "figure": figure, "values": values}
+        known = {load.name: load for load in loads}
+        rows = [{"load": load, "table": known[load].table, "what": known[load].what, "records": known[load].sent,
+                 "variant": variant, "figure": figure, "median": median(values), "values": values}
                 for (load, variant, figure), values in self.figures.items()]
-        bars = [{"load": load.name, "figure": bar.figure, "ours": bar.ours.name, "theirs": bar.theirs.name, "ratio": ratio,
-                 "has_to_be": bar.ratio, "higher": bar.higher, "holds": holds}
-                for load, bar, ratio, holds in self.bars(loads)]
+        bars = [{"load": load.name, "figure": bar.figure, "ours": bar.ours.name, "is": value, "higher": bar.higher, "holds": holds,
+                 **({"theirs": bar.theirs.name, "ratio": bar.ratio} if isinstance(bar, Bar) else {"limit": bar.value})}
+                for load, bar, value, holds in self.bars(loads)]
         return {"conditions": head, "rows": rows, "bars": bars, "failures": self.failures}

@@ -63,6 +63,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("tests/client", &["model", "wire"]),
     ("tests/kill", &["model", "test-client"]),
     ("tests/groups", &["model", "wire", "test-client"]),
+    ("tests/connections", &["model", "wire", "test-client"]),
     ("tests/client-suite", &["client", "model", "wire"]),
     ("tests/simulation", &["model", "wire", "partition", "controller", "shard", "coordinator", "streams", "runtime"]),
 ];
@@ -78,7 +79,7 @@ pub(crate) const WALLS: &[(&str, &[&str])] = &[
     ("rmp-serde", &["actors/runtime", "src/storage", "src/controller"]),
     ("openraft", &["src/controller", "actors"]),
     ("tracing-subscriber", &["src/telemetry"]),
-    ("clap", &[".", "src/cli", "tests/groups", "tests/kill"]),
+    ("clap", &[".", "src/cli", "tests/connections", "tests/groups", "tests/kill"]),
     ("hyper", &["actors", "src/cli", "src/connect"]),
     (
         "tokio",
@@ -89,6 +90,7 @@ pub(crate) const WALLS: &[(&str, &[&str])] = &[
             "src/cli",
             "src/connect",
             ".",
+            "tests/connections",
             "tests/groups",
             "tests/client-suite",
         ],
