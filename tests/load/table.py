@@ -8,7 +8,7 @@ from row import Bar
 ORDER = ["MB/s", "peak MB/s", "requests/s", "mean ms", "p50 ms", "p99 ms", "p999 ms", "max ms", "all awake ms", "jain",
          "slowest/fastest", "beside/alone", "ready s", "cpu s/GB", "cpu us/request", "idle cpu %", "written/byte",
          "KiB/connection", "KiB/waiting", "KiB/waiting after", "idle MiB", "peak MiB", "peak/allowed", "after MiB", "answered",
-         "waiting", "refused", "closed", "sent again", "failed", "lost later", "recovered", "recovered s", "log lines",
+         "waiting", "refused", "closed", "sent again", "failed", "produce failed", "produced MiB", "lost later", "alive", "recovered", "recovered s", "log lines",
          "counted", "client MiB", "client cpu s/GB"]
 MARKS = {True: "✓", False: "✗"}
 
@@ -44,7 +44,9 @@ class Results:
             self.figures.setdefault((load.name, variant.name, name), []).append(value)
 
     def fail(self, load, variant, turn, error):
-        self.failures.append(f"round {turn}, {load.name}, {variant.name}: {error}")
+        # One line, and the end of it: what a server said last is why.
+        told = " ".join(str(error).split())
+        self.failures.append(f"round {turn}, {load.name}, {variant.name}: {told if len(told) <= 400 else '…' + told[-400:]}")
         if turn > 0:
             self.failed.add((load.name, variant.name))
 

@@ -31,6 +31,7 @@ pub(crate) async fn run(place: SocketAddr, server: &Server, load: &Tail) -> Resu
     let topic = &load.topic;
     pause(load.quiet).await;
     let before = server.resident_mib();
+    server.forget_peak();
     let links = crowd::connect(place, load.connections, &topic.topic).await?;
     let mut producer = crowd::connect(place, 1, &topic.topic).await?;
     let producer = &mut producer[0];
