@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use callboard_model::ErrorCode;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
@@ -77,6 +78,22 @@ pub(crate) struct CommitJob {
     pub(crate) deadline: Instant,
     /// Nobody, if it was by itself.
     pub(crate) reply: Option<oneshot::Sender<Result<(), ConsumerError>>>,
+}
+
+impl Interest {
+    /// Whether partitions are shared out by a group.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self, Self::Topics(_) | Self::Matching(_))
+    }
+}
+
+impl CommitJob {
+    /// Whoever waits for the end is told.
+    pub(crate) fn tell(self, result: Result<(), ConsumerError>) {
+        if let Some(reply) = self.reply {
+            let _ = reply.send(result);
+        }
+    }
 }
 
 impl Shared {
@@ -182,7 +199,63 @@ impl State {
     pub(crate) fn assign(&mut self, partitions: &BTreeSet<TopicPartition>) {
         let group = self.membership.is_some();
         self.topics_wanted = true;
+        if self.interest.is_shared() {
+            self.forget_commits_of_others(partitions);
+        }
         self.positions.assign(partitions, group);
         self.committed.retain(|partition, _| partitions.contains(partition));
+    }
+
+    /// Partitions that leave may have moved on elsewhere before a commit that still waits has its turn, in a later
+    /// generation of this member: it must not take them back.
+    fn forget_commits_of_others(&mut self, kept: &BTreeSet<TopicPartition>) {
+        let leaving: BTreeSet<_> = self.positions.assigned().difference(kept).cloned().collect();
+        let waiting = std::mem::take(&mut self.commits);
+        for mut job in waiting {
+            let before = job.offsets.len();
+            job.offsets.retain(|partition, _| !leaving.contains(partition));
+            if job.offsets.len() < before && job.reply.is_some() {
+                job.tell(Err(ConsumerError::CommitFailed { code: ErrorCode::IllegalGeneration }));
+            } else {
+                self.commits.push_back(job);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consumer::positions::OffsetReset;
+
+    fn offsets(list: &[(&str, i32, i64)]) -> BTreeMap<TopicPartition, CommittedOffset> {
+        let one =
+            |(topic, at, offset): &(&str, i32, i64)| (TopicPartition::new(*topic, *at), CommittedOffset::new(*offset));
+        list.iter().map(one).collect()
+    }
+
+    #[test]
+    fn a_commit_that_waits_says_nothing_of_partitions_that_have_left_meanwhile() {
+        let shared = Shared::new(Positions::new(OffsetReset::Earliest), None);
+        let mut state = shared.lock();
+        state.interest = Interest::Topics(BTreeSet::from(["t".into()]));
+        let both = BTreeSet::from([TopicPartition::new("t", 0), TopicPartition::new("t", 1)]);
+        state.assign(&both);
+        let deadline = Instant::now();
+        let (told, mut hears) = oneshot::channel();
+        let (kept, mut waits) = oneshot::channel();
+        let jobs = [
+            (offsets(&[("t", 0, 5), ("t", 1, 7)]), None),
+            (offsets(&[("t", 0, 6)]), Some(told)),
+            (offsets(&[("t", 1, 8)]), Some(kept)),
+        ];
+        state.commits.extend(jobs.map(|(offsets, reply)| CommitJob { offsets, deadline, reply }));
+        state.assign(&BTreeSet::from([TopicPartition::new("t", 1)]));
+        // It comes back, with whatever others have committed since.
+        state.assign(&both);
+        let left: Vec<_> = state.commits.iter().map(|job| job.offsets.clone()).collect();
+        assert_eq!(left, [offsets(&[("t", 1, 7)]), offsets(&[("t", 1, 8)])]);
+        assert!(matches!(hears.try_recv(), Ok(Err(ConsumerError::CommitFailed { .. }))));
+        assert!(waits.try_recv().is_err(), "nothing is decided about it");
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use callboard_client::consumer::Consumer;
-use callboard_client::{Cluster, TopicPartition};
+use callboard_client::consumer::{Consumer, ConsumerError};
+use callboard_client::{ClientError, Cluster, TopicPartition};
 use callboard_client_suite::proxy::{Faults, Proxy};
 use callboard_client_suite::stage::chaos_time;
 use tokio::time::Instant;
@@ -20,8 +20,9 @@ struct Book {
     seen: BTreeSet<(i32, i64)>,
     /// One past the last offset that a coordinator confirmed.
     confirmed: BTreeMap<i32, i64>,
-    commits_failed: usize,
     commits: usize,
+    /// Why commits failed, and how often.
+    commits_failed: BTreeMap<String, usize>,
 }
 
 impl Book {
@@ -53,8 +54,21 @@ impl Book {
                     *confirmed = position.max(*confirmed);
                 }
             }
-            Err(_) => self.commits_failed += 1,
+            Err(error) => *self.commits_failed.entry(reason(&error)).or_default() += 1,
         }
+    }
+}
+
+/// Which kind of failure a commit met; one that a bad network does not explain is a fault of somebody's.
+fn reason(error: &ConsumerError) -> String {
+    match error {
+        ConsumerError::Rebalancing => "the group is rebalancing".to_owned(),
+        // A member that was silent for the session's length, or was dropped, and commits before it hears of it.
+        ConsumerError::CommitFailed { code } => format!("no longer a member ({code})"),
+        ConsumerError::Client(ClientError::Timeout { last, .. }) => {
+            format!("not in time, last {:?}", last.as_deref().and_then(ClientError::kafka_code))
+        }
+        other => panic!("a commit failed: {other:?}"),
     }
 }
 
@@ -123,7 +137,7 @@ async fn chaos(assignor: &str, seed: u64) {
     let cuts = proxy.counts().cuts.load(Ordering::Relaxed);
     assert!(cuts > 0, "the network was good");
     eprintln!(
-        "{assignor}: {} records through {cuts} cut connections, {} commits, {} failed",
+        "{assignor}: {} records through {cuts} cut connections, {} commits; failed: {:?}",
         all.len(),
         book.commits,
         book.commits_failed

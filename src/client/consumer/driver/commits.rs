@@ -8,20 +8,32 @@ use super::*;
 impl Driver {
     /// Sends the next commit if none is under way.
     pub(super) fn send_commit(&mut self, state: &mut State) {
-        let Some(coordinator) = self.coordinator.clone().filter(|_| !self.commit_under_way) else { return };
-        let Some(job) = state.commits.pop_front() else { return };
-        let alone = Identity { member: "".into(), generation: -1, instance: None };
-        // Partitions chosen by hand are committed outside of any generation.
-        let who = match (&state.interest, &state.membership) {
-            (Interest::Partitions, _) | (_, None) => alone,
-            (_, Some(membership)) => membership.identity(),
-        };
-        self.commit_under_way = true;
-        self.wait_for(async move {
-            let generation = who.generation;
-            let result = commit(&coordinator, &who, &job).await;
-            Done::CommitEnded { job, generation, result }
-        });
+        let Some(coordinator) = self.coordinator.clone() else { return };
+        while !self.commit_under_way {
+            let Some(job) = state.commits.pop_front() else { return };
+            let alone = Identity { member: "".into(), generation: -1, instance: None };
+            // Partitions chosen by hand are committed outside of any generation.
+            let who = match &state.membership {
+                Some(membership) if state.interest.is_shared() => membership.identity(),
+                _ => alone,
+            };
+            if job.offsets.is_empty() {
+                job.tell(Ok(()));
+                continue;
+            }
+            if state.interest.is_shared() && who.generation < 0 {
+                // While a group is empty its coordinator believes anyone without a generation, late ones too.
+                job.tell(Err(ConsumerError::CommitFailed { code: ErrorCode::IllegalGeneration }));
+                continue;
+            }
+            self.commit_under_way = true;
+            let coordinator = coordinator.clone();
+            self.wait_for(async move {
+                let generation = who.generation;
+                let result = commit(&coordinator, &who, &job).await;
+                Done::CommitEnded { job, generation, result }
+            });
+        }
     }
 
     pub(super) fn take_commit(
@@ -42,15 +54,18 @@ impl Driver {
             }
             Err(error) => {
                 tracing::debug!(%error, "a commit failed");
+                let mut outgrown = false;
                 if let Some(membership) = &mut state.membership {
+                    outgrown = generation >= 0 && membership.has_outgrown(generation);
                     membership.commit_refused(generation, &error, now);
                 }
-                Err(meaning(error))
+                match error.kafka_code() {
+                    Some(ErrorCode::IllegalGeneration) if outgrown => Err(ConsumerError::Rebalancing),
+                    _ => Err(meaning(error)),
+                }
             }
         };
-        if let Some(reply) = job.reply {
-            let _ = reply.send(told);
-        }
+        job.tell(told);
     }
 }
 

@@ -174,6 +174,12 @@ impl Membership {
         }
     }
 
+    /// Whether the group has a newer generation than this, or is about to, and the member is in it: what is refused for the
+    /// sake of the older one is no loss of membership (Kafka's `RebalanceInProgressException` of stale generations).
+    pub(crate) fn has_outgrown(&self, generation: i32) -> bool {
+        self.phase == Phase::Joining || self.generation.is_some_and(|now| now != generation)
+    }
+
     /// A commit of generation `generation` was refused: that concerns the membership too.
     pub(crate) fn commit_refused(&mut self, generation: i32, error: &ClientError, now: Instant) {
         if self.generation != Some(generation) {
@@ -188,9 +194,11 @@ impl Membership {
 
     fn refused(&mut self, code: ErrorCode, now: Instant, error: &ClientError) {
         match code {
+            // The join that is under way meets the same and tells, or it is what began the new generation.
+            ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration if self.phase == Phase::Joining => {}
             ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration => {
                 self.thrown_out(code == ErrorCode::UnknownMemberId);
-                if !matches!(self.phase, Phase::Preparing | Phase::Joining) {
+                if self.phase != Phase::Preparing {
                     self.phase = Phase::Waiting { not_before: now };
                 }
             }

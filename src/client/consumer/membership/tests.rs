@@ -323,3 +323,22 @@ fn a_sync_that_meets_another_round_joins_it_with_the_same_id() {
     let (_, who) = rig.asks_to_join();
     assert_eq!(&*who.member, "me");
 }
+
+#[test]
+fn a_commit_that_the_next_generation_refuses_does_not_disturb_the_join_that_began_it() {
+    for code in [ErrorCode::IllegalGeneration, ErrorCode::UnknownMemberId] {
+        let mut rig = Rig::joined(&[Assignor::CooperativeSticky], None, &[("t", 0)]);
+        let (beat, _) = rig.beat();
+        rig.member.heartbeat_answered(beat, Err(refused(ErrorCode::RebalanceInProgress)), rig.now);
+        let (ticket, _) = rig.asks_to_join();
+        assert!(rig.member.has_outgrown(1), "the coordinator may count on already");
+        rig.member.commit_refused(1, &refused(code), rig.now);
+        // The answer to the join comes by another connection, later.
+        let effects = rig.answer_join(ticket, 2, false);
+        assert!(matches!(&effects[..], [Effect::Sync { who, .. }] if who.generation == 2), "{effects:?}");
+        rig.answer_sync(ticket, &[("t", 0)]);
+        let task = rig.member.task();
+        assert!(matches!(&task, Some(Task::Take { assigned }) if *assigned == partitions(&[("t", 0)])), "{task:?}");
+        assert!(rig.member.has_outgrown(1) && !rig.member.has_outgrown(2));
+    }
+}
