@@ -39,7 +39,8 @@ impl RunError {
     /// What the process ends with.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Settings(_) => Exit::BadConfig,
+            // Those that Kafka's names lead to are settings as well.
+            Self::Settings(_) | Self::Node(NodeError::TopicDefault(_) | NodeError::BrokerSetting(_)) => Exit::BadConfig,
             _ => Exit::Failed,
         }
     }

@@ -46,6 +46,33 @@ pub(crate) struct Place {
     pub(crate) context_options: Vec<(String, String)>,
     pub(crate) options: Vec<(String, String)>,
     pub(crate) timeout: Duration,
+    /// The clients that the command runs: -X may set what they understand, beside what concerns every connection.
+    clients: &'static [Client],
+}
+
+/// A kind of client that has options of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Client {
+    Producer,
+    Consumer,
+}
+
+impl Client {
+    const ALL: [Self; 2] = [Self::Producer, Self::Consumer];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Producer => "producer",
+            Self::Consumer => "consumer",
+        }
+    }
+
+    fn has(self, key: &str) -> bool {
+        match self {
+            Self::Producer => ProducerOptions::names().any(|name| name == key),
+            Self::Consumer => ConsumerOptions::names().any(|name| name == key),
+        }
+    }
 }
 
 impl Place {
@@ -104,7 +131,14 @@ impl Place {
             context_options: context_options.unwrap_or_default(),
             options: link.options.clone(),
             timeout: link.timeout.0,
+            clients: &[],
         })
+    }
+
+    /// The same for a command that runs these clients.
+    pub(crate) fn running(mut self, clients: &'static [Client]) -> Self {
+        self.clients = clients;
+        self
     }
 
     /// How to reach the cluster, without the settings of the context and of the command line.
@@ -118,13 +152,10 @@ impl Place {
         options
     }
 
-    /// Settings for a handle on the cluster. Those that only a producer or a consumer has a use for are passed over.
+    /// Settings for a handle on the cluster.
     pub(crate) fn cluster_options(&self) -> Result<ClusterOptions, Fault> {
         let mut options = self.plain_options();
-        self.apply(|key, value| match options.set(key, value) {
-            Err(OptionError::Unknown { .. }) if known_elsewhere(key) => Ok(()),
-            set => set,
-        })?;
+        self.apply(|key, value| options.set(key, value))?;
         Ok(options)
     }
 
@@ -138,9 +169,27 @@ impl Place {
             }
         }
         for (key, value) in &self.options {
-            set(key, value).map_err(|error| option_fault(&error))?;
+            match set(key, value) {
+                // One command line is for all of a command's clients.
+                Err(OptionError::Unknown { .. }) if self.clients.iter().any(|client| client.has(key)) => {}
+                Err(error @ OptionError::Unknown { .. }) => return Err(self.misplaced(key, &error)),
+                set => set.map_err(|error| option_fault(&error))?,
+            }
         }
         Ok(())
+    }
+
+    /// No client of the command understands it; perhaps another one does.
+    fn misplaced(&self, key: &str, error: &OptionError) -> Fault {
+        let Some(owner) = Client::ALL.into_iter().find(|client| client.has(key)) else { return option_fault(error) };
+        let fault = Fault::usage(format!("-X: {key} is an option of the {}", owner.name()));
+        fault.hint(match self.clients {
+            [] => "this command takes those of the connection, such as client.id".to_owned(),
+            clients => {
+                let own: Vec<_> = clients.iter().map(|client| format!("those of the {}", client.name())).collect();
+                format!("this command takes {} and of the connection", own.join(", "))
+            }
+        })
     }
 
     /// Connects.
@@ -206,11 +255,6 @@ impl Place {
             _ => "is the broker running, and are host and port right? callboard doctor finds out more".to_owned(),
         }
     }
-}
-
-/// Whether another kind of client understands it.
-fn known_elsewhere(key: &str) -> bool {
-    ConsumerOptions::names().chain(ProducerOptions::names()).any(|name| name == key)
 }
 
 /// Stands for an option error on the command line.
@@ -331,6 +375,22 @@ mod tests {
         link.options.push(("client.idd".to_owned(), "x".to_owned()));
         let fault = found(&link, None).cluster_options().unwrap_err();
         assert_eq!((fault.exit, fault.hint.as_deref()), (Exit::Usage, Some("did you mean 'client.id'?")));
+    }
+
+    #[test]
+    fn an_option_of_another_client_is_told_as_such() {
+        let mut link = link(Some("a:1"), None);
+        link.options.push(("linger.ms".to_owned(), "5".to_owned()));
+        let told = |place: Place| {
+            let fault = place.cluster_options().unwrap_err();
+            (fault.exit, fault.message, fault.hint.unwrap_or_default())
+        };
+        let (exit, message, hint) = told(found(&link, None));
+        assert_eq!((exit, message.as_str()), (Exit::Usage, "-X: linger.ms is an option of the producer"));
+        assert_eq!(hint, "this command takes those of the connection, such as client.id");
+        let (_, _, hint) = told(found(&link, None).running(&[Client::Consumer]));
+        assert_eq!(hint, "this command takes those of the consumer and of the connection");
+        assert!(found(&link, None).running(&[Client::Consumer, Client::Producer]).cluster_options().is_ok());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use super::consume::fault;
 use super::topic::{ends, find_topic, partitions_of};
 use crate::arguments::{BenchCommand, BenchConsume, BenchEndToEnd, BenchNoun, BenchProduce, Load};
-use crate::connection::Place;
+use crate::connection::{Client, Place};
 use crate::fault::Fault;
 use crate::run::Outcome;
 use latencies::Latencies;
@@ -50,7 +50,12 @@ pub(super) struct Measured {
 }
 
 pub(crate) async fn run(noun: BenchNoun) -> Result<Outcome, Fault> {
-    let place = Place::find(&noun.link, None)?;
+    let clients: &[Client] = match &noun.command {
+        BenchCommand::Produce(_) => &[Client::Producer],
+        BenchCommand::Consume(_) => &[Client::Consumer],
+        BenchCommand::EndToEnd(_) => &[Client::Producer, Client::Consumer],
+    };
+    let place = Place::find(&noun.link, None)?.running(clients);
     let (measured, faults) = match &noun.command {
         BenchCommand::Produce(asked) => produce(&place, asked).await?,
         BenchCommand::Consume(asked) => (consume(&place, asked).await?, Vec::new()),
@@ -70,20 +75,8 @@ async fn producer(place: &Place, load: &Load, linger: Option<Duration>) -> Resul
     if let Some(codec) = load.compression {
         options.set("compression.type", codec.name()).map_err(|error| crate::connection::option_fault(&error))?;
     }
-    place.apply(|key, value| ignoring_consumer_s(options.set(key, value), key))?;
+    place.apply(|key, value| options.set(key, value))?;
     Producer::connect(options).await.map_err(|error| place.fault(&error))
-}
-
-/// One command line is for both ends.
-fn ignoring_consumer_s<T: Default>(
-    set: Result<T, callboard_client::OptionError>,
-    key: &str,
-) -> Result<T, callboard_client::OptionError> {
-    let of_either = || ConsumerOptions::names().chain(ProducerOptions::names()).any(|name| name == key);
-    match set {
-        Err(callboard_client::OptionError::Unknown { .. }) if of_either() => Ok(T::default()),
-        other => other,
-    }
 }
 
 /// Letters that compress about as well as words do; the same for every run.
@@ -257,7 +250,7 @@ async fn consumer(place: &Place) -> Result<Consumer, Fault> {
     let mut options = ConsumerOptions::new(&place.brokers);
     options.cluster = place.plain_options();
     options.enable_auto_commit = false;
-    place.apply(|key, value| ignoring_consumer_s(options.set(key, value), key))?;
+    place.apply(|key, value| options.set(key, value))?;
     Consumer::new(options).await.map_err(|error| fault(place, &error))
 }
 

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::topic::{ends, find_topics, now_ms, partitions_of};
 use crate::arguments::{Consume, Place as LogPlace, Reach, Shown};
-use crate::connection::Place;
+use crate::connection::{Client, Place};
 use crate::fault::{Exit, Fault};
 use crate::run::complain;
 use template::Template;
@@ -26,7 +26,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 const GATHERED: usize = 64 * 1024;
 
 pub(crate) async fn run(asked: &Consume) -> Result<Exit, Fault> {
-    let place = Place::find(&asked.link, None)?;
+    let place = Place::find(&asked.link, None)?.running(&[Client::Consumer]);
     let template = template(asked)?;
     let admin = place.admin().await?;
     let (topics, faults) = find_topics(&place, &admin, &asked.topics).await;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::topic::now_ms;
 use crate::arguments::{Produce, Shown};
-use crate::connection::Place;
+use crate::connection::{Client, Place};
 use crate::fault::{Exit, Fault};
 use crate::run::{complain, emit};
 use input::{Input, Taken};
@@ -25,7 +25,7 @@ const TOLD: u64 = 5;
 const GRACE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(asked: &Produce) -> Result<Exit, Fault> {
-    let place = Place::find(&asked.link, None)?;
+    let place = Place::find(&asked.link, None)?.running(&[Client::Producer]);
     let mut options = ProducerOptions::new(&place.brokers);
     options.cluster = place.plain_options();
     options.cluster.allow_auto_create_topics = true;

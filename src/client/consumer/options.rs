@@ -54,7 +54,8 @@ pub struct ConsumerOptions {
     /// `max.partition.fetch.bytes`: bytes of one partition in one answer; one batch may exceed it.
     pub max_partition_fetch_bytes: usize,
     /// `queued.max.bytes`: bytes fetched ahead of the program; one answer may exceed it. librdkafka's
-    /// `queued.max.messages.kbytes`.
+    /// `queued.max.messages.kbytes`. Of the 32 MiB one answer takes a sixteenth at most and one from each broker is under way:
+    /// raise it for brokers that are far away.
     pub queued_max_bytes: usize,
     /// `check.crcs`: whether the checksum of each batch is verified.
     pub check_crcs: bool,
@@ -81,7 +82,7 @@ impl Default for ConsumerOptions {
             fetch_max_wait: Duration::from_millis(500),
             fetch_max_bytes: 50 * 1024 * 1024,
             max_partition_fetch_bytes: 1024 * 1024,
-            queued_max_bytes: 64 * 1024 * 1024,
+            queued_max_bytes: 32 * 1024 * 1024,
             check_crcs: true,
             exclude_internal_topics: true,
         }

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use callboard_wire::ApiKey;
-use callboard_wire::frame::FrameDecoder;
+use callboard_wire::frame::{FrameDecoder, LENGTH_LEN};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -65,6 +65,8 @@ pub(crate) struct Link {
     waiting: VecDeque<Waiting>,
     /// Whether a frame has ever come.
     greeted: bool,
+    /// Bytes of the frame before: one announced as large gets so much room at once, what is beyond only as it arrives.
+    before: usize,
 }
 
 impl Link {
@@ -76,7 +78,8 @@ impl Link {
     ) -> Self {
         let (reader, writer) = stream.into_split();
         let frames = FrameDecoder::new(answer_max);
-        Self { address, reader, writer, frames, queue, out: VecDeque::new(), waiting: VecDeque::new(), greeted: false }
+        let (out, waiting) = (VecDeque::new(), VecDeque::new());
+        Self { address, reader, writer, frames, queue, out, waiting, greeted: false, before: 0 }
     }
 
     /// Works until the connection ends or nobody holds its queue any more, and then fails what is left.
@@ -113,7 +116,7 @@ impl Link {
             let overdue_at = self.waiting.front().map(|waiting| waiting.overdue_at);
             tokio::select! {
                 biased;
-                read = self.reader.read_buf(self.frames.buffer()) => {
+                read = self.reader.read_buf(room(&mut self.frames, self.before)) => {
                     if let Err(reason) = self.arrived(read) {
                         return reason;
                     }
@@ -168,6 +171,7 @@ impl Link {
                 return Ok(());
             };
             self.greeted = true;
+            self.before = frame.len();
             let frame = frame.freeze();
             let given = frame.first_chunk().map_or(-1, |bytes| i32::from_be_bytes(*bytes));
             match self.waiting.pop_front() {
@@ -183,6 +187,18 @@ impl Link {
             }
         }
     }
+}
+
+/// Where the next bytes go. Growing bit by bit copies what has arrived again and again, and leaves holes of all sizes: a
+/// broker whose last frame was large is believed when it announces another.
+fn room(frames: &mut FrameDecoder, before: usize) -> &mut BytesMut {
+    let announced = frames.announced().and_then(Result::ok).map_or(0, |len| len + LENGTH_LEN);
+    let buffer = frames.buffer();
+    let wanted = announced.min(before + LENGTH_LEN);
+    if wanted > buffer.capacity() {
+        buffer.reserve(wanted - buffer.len());
+    }
+    buffer
 }
 
 /// Drops what the socket has taken.

@@ -14,15 +14,15 @@ use tokio::time::Instant;
 use super::batch::{OpenBatch, Parts};
 use super::chunks::Pool;
 use super::completion::{Completion, Delivery};
-use super::intake::{Intake, Limits, News};
+use super::intake::{Intake, Limits, News, Placed};
 use super::options::ProducerOptions;
 use super::partitioner::{Partitions, Sticky, keyed};
 use super::record::ProducerRecord;
 use crate::net::metadata::Metadata;
 use crate::{ClientError, net::metadata};
 
-/// Bytes of memory that is kept for the next batches.
-const POOL_MAX: usize = 4 * 1024 * 1024;
+/// One partition gets at most as much in a row as this many batches of `batch.size` hold, however long they wait.
+const STICKY_BATCHES: usize = 16;
 
 /// One partition, as both sides see it.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(crate) struct Slot {
     intake: Mutex<Intake>,
     /// Bytes handed in and not decided.
     load: AtomicU64,
+    /// Bytes of the batch that is next to be taken.
+    next_size: AtomicUsize,
     has_leader: AtomicBool,
 }
 
@@ -93,6 +95,28 @@ impl Slot {
         lock(&self.intake)
     }
 
+    /// Takes the oldest batch.
+    pub(crate) fn take_batch(&self) -> Option<OpenBatch> {
+        let mut intake = self.intake();
+        let taken = intake.take();
+        self.next_size.store(intake.first_size().unwrap_or(0), Ordering::Relaxed);
+        taken
+    }
+
+    fn push(
+        &self,
+        record: Parts<'_>,
+        charged: usize,
+        limits: Limits,
+        pool: &Pool,
+        begin: impl FnOnce() -> OpenBatch,
+    ) -> Option<Placed> {
+        let mut intake = self.intake();
+        let placed = intake.push(record, charged, limits, pool, begin);
+        self.next_size.store(intake.first_size().unwrap_or(0), Ordering::Relaxed);
+        placed
+    }
+
     pub(crate) fn set_leader(&self, there: bool) {
         self.has_leader.store(there, Ordering::Relaxed);
     }
@@ -108,7 +132,7 @@ impl Accumulator {
             linger: options.linger,
         };
         let memory = Semaphore::new(options.buffer_memory.min(Semaphore::MAX_PERMITS));
-        let pool = Pool::new(POOL_MAX.min(options.buffer_memory / 4));
+        let pool = Pool::new(options.buffer_memory);
         Self {
             options,
             limits,
@@ -161,7 +185,7 @@ impl Accumulator {
             let completion = Completion::new(slot.topic.clone(), slot.partition);
             OpenBatch::new(completion, Instant::now())
         };
-        let placed = slot.intake().push(parts, size, self.limits, &self.pool, begin);
+        let placed = slot.push(parts, size, self.limits, &self.pool, begin);
         let Some(placed) = placed else {
             self.release(&slot, size);
             return Err(Refusal::Final(ClientError::Closed("producer")));
@@ -206,7 +230,13 @@ impl Accumulator {
             }
             (None, None) => match key {
                 Some(key) => keyed(key, count),
-                None => topic.sticky.next(size, self.limits.batch_size, partitions, || fastrand::u32(..)),
+                None => {
+                    let least = self.limits.batch_size;
+                    let most = self.limits.batch_size_max.min(least.saturating_mul(STICKY_BATCHES));
+                    let waits =
+                        |index: i32| at(index).is_some_and(|slot| slot.next_size.load(Ordering::Relaxed) >= least);
+                    topic.sticky.next(size, (least, most), partitions, waits, || fastrand::u32(..))
+                }
             },
         };
         at(index).cloned().ok_or(Refusal::Unknown)
@@ -247,6 +277,7 @@ impl Accumulator {
             number: slots.all.len(),
             intake: Mutex::new(intake),
             load: AtomicU64::new(0),
+            next_size: AtomicUsize::new(0),
             has_leader: AtomicBool::new(true),
         });
         slots.all.push(slot.clone());

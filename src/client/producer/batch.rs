@@ -56,8 +56,6 @@ pub(crate) struct Batch {
     pub(crate) records: Vec<Bytes>,
     /// Bytes of all of them.
     len: usize,
-    /// Of `records` alone.
-    crc: u32,
     pub(crate) count: u32,
     codec: Compression,
     level: Option<i32>,
@@ -98,7 +96,7 @@ impl OpenBatch {
         self.count
     }
 
-    /// Compresses and sums up. On an error the batch comes back with it, to be failed.
+    /// Compresses. On an error the batch comes back with it, to be failed.
     pub(crate) fn seal(self, codec: Compression, level: Option<i32>) -> Result<Batch, Box<(Self, ClientError)>> {
         let packed = match codec {
             Compression::None => None,
@@ -113,20 +111,7 @@ impl OpenBatch {
         let Self { records: plain, count, base_timestamp, max_timestamp, completion, created, charged } = self;
         let records = packed.unwrap_or_else(|| plain.into_pieces());
         let len = records.iter().map(Bytes::len).sum();
-        let crc = records.iter().fold(0, |crc, piece| crc32c::crc32c_append(crc, piece));
-        Ok(Batch {
-            records,
-            len,
-            crc,
-            count,
-            codec,
-            level,
-            base_timestamp,
-            max_timestamp,
-            completion,
-            created,
-            charged,
-        })
+        Ok(Batch { records, len, count, codec, level, base_timestamp, max_timestamp, completion, created, charged })
     }
 }
 
@@ -154,8 +139,11 @@ impl Batch {
         put(51, &epoch.to_be_bytes());
         put(53, &sequence.to_be_bytes());
         put(57, &(self.count as i32).to_be_bytes());
-        // Summed up apart, so that a new header does not mean reading the records again.
-        let crc = crc32c::crc32c_combine(crc32c::crc32c(&header[CRC_START..]), self.crc, self.len);
+        // A repetition reads the records again, which costs less than putting two sums together.
+        let crc = self
+            .records
+            .iter()
+            .fold(crc32c::crc32c(&header[CRC_START..]), |crc, piece| crc32c::crc32c_append(crc, piece));
         header[CRC_START - 4..CRC_START].copy_from_slice(&crc.to_be_bytes());
         header
     }

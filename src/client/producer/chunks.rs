@@ -1,6 +1,6 @@
 //! Memory for records in pieces of one size: a batch of any size takes what it needs, and what is done serves the next.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
@@ -10,8 +10,15 @@ pub(crate) const CHUNK: usize = 8 * 1024;
 /// Pieces that nobody uses, up to a bound.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    free: Mutex<Vec<Vec<u8>>>,
+    free: Mutex<Free>,
     most: usize,
+}
+
+#[derive(Debug, Default)]
+struct Free {
+    pieces: Vec<Vec<u8>>,
+    /// The fewest that there were since the last trim: so many were not needed.
+    least: usize,
 }
 
 impl Pool {
@@ -20,16 +27,23 @@ impl Pool {
         Self { free: Mutex::default(), most: bytes / CHUNK }
     }
 
+    fn free(&self) -> MutexGuard<'_, Free> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take(&self) -> Vec<u8> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        free.unwrap_or_else(|| Vec::with_capacity(CHUNK))
+        let mut free = self.free();
+        let piece = free.pieces.pop();
+        free.least = free.least.min(free.pieces.len());
+        drop(free);
+        piece.unwrap_or_else(|| Vec::with_capacity(CHUNK))
     }
 
     /// Takes pieces back that nobody else holds any more.
     pub(crate) fn recycle(&self, pieces: Vec<Bytes>) {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.free();
         for piece in pieces {
-            if free.len() >= self.most {
+            if free.pieces.len() >= self.most {
                 return;
             }
             let Ok(mut piece) = piece.try_into_mut() else { continue };
@@ -37,9 +51,26 @@ impl Pool {
             let piece = Vec::from(piece);
             // What a codec made has another size.
             if piece.capacity() == CHUNK {
-                free.push(piece);
+                free.pieces.push(piece);
             }
         }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.free().pieces.is_empty()
+    }
+
+    /// Gives up what was not needed since the last time. Whether anything is left.
+    pub(crate) fn trim(&self) -> bool {
+        let mut free = self.free();
+        let left = free.pieces.len() - free.least;
+        let unused = free.pieces.split_off(left);
+        free.least = left;
+        if left == 0 {
+            free.pieces = Vec::new();
+        }
+        drop((free, unused));
+        left > 0
     }
 }
 
@@ -108,8 +139,23 @@ mod tests {
         let pieces = chunks.into_pieces();
         let held = pieces[0].clone();
         pool.recycle(pieces);
-        assert_eq!(pool.free.lock().expect("no panic").len(), 2);
+        assert_eq!(pool.free().pieces.len(), 2);
         assert!(held.iter().all(|byte| *byte == 1), "a piece that someone holds is left alone");
         assert_eq!((pool.take().len(), pool.take().capacity()), (0, CHUNK));
+    }
+
+    #[test]
+    fn pieces_that_were_not_needed_for_a_while_go_back() {
+        let pool = Pool::new(CHUNK * 8);
+        let mut chunks = Chunks::default();
+        chunks.put(&[1; CHUNK * 6], &pool);
+        pool.recycle(chunks.into_pieces());
+        assert!(pool.trim(), "they came only now");
+        let mut chunks = Chunks::default();
+        chunks.put(&[1; CHUNK * 2], &pool);
+        pool.recycle(chunks.into_pieces());
+        assert!(pool.trim());
+        assert_eq!(pool.free().pieces.len(), 2, "two are needed again and again");
+        assert!(!pool.trim() && pool.is_empty());
     }
 }

@@ -63,8 +63,8 @@ impl Partitioner for RoundRobin {
 
 /// The uniform sticky partitioner's memory of one topic (KIP-794): a partition, and bytes given to it.
 ///
-/// It stays with one partition for `batch.size` bytes, so that batches fill, and goes on to another that is chosen at
-/// random. Of two random ones the less loaded is taken, so a slow broker gets less; Java weighs all partitions, to the same
+/// It stays with one partition for `batch.size` bytes, and while those wait to be sent anyway for up to sixteen times as many, so that
+/// batches fill; then it goes on to another that is chosen at random. Of two random ones the less loaded is taken, so a slow broker gets less; Java weighs all partitions, to the same
 /// end. Both numbers are one atomic word: no lock is taken for a record.
 #[derive(Debug)]
 pub(crate) struct Sticky {
@@ -77,20 +77,23 @@ impl Sticky {
         Self { state: AtomicU64::new(0) }
     }
 
-    /// The partition of a record of `size` bytes. `random` is asked for when a new partition is chosen.
+    /// The partition of a record of `size` bytes. It stays for the first of the sizes, and while `waits` says that a batch for
+    /// the partition is ready and was not taken, for the second. `random` is asked for when a new partition is chosen.
     pub(crate) fn next(
         &self,
         size: usize,
-        batch_size: usize,
+        (least, most): (usize, usize),
         partitions: Partitions<'_>,
+        waits: impl Fn(i32) -> bool,
         mut random: impl FnMut() -> u32,
     ) -> i32 {
-        let size = u32::try_from(size).unwrap_or(u32::MAX);
-        let batch_size = u32::try_from(batch_size).unwrap_or(u32::MAX).max(1);
+        let small = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+        let (size, least, most) = (small(size), small(least).max(1), small(most));
         let mut seen = self.state.load(Ordering::Relaxed);
         loop {
             let (current, bytes) = ((seen >> 32) as u32, seen as u32);
-            let stays = current != 0 && bytes < batch_size && i64::from(current) <= i64::from(partitions.count());
+            let known = current != 0 && i64::from(current) <= i64::from(partitions.count());
+            let stays = known && (bytes < least || (bytes < most && waits((current - 1) as i32)));
             let (partition, before) = if stays { (current - 1, bytes) } else { (choose(partitions, &mut random), 0) };
             let next = (u64::from(partition + 1) << 32) | u64::from(before.saturating_add(size));
             match self.state.compare_exchange_weak(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
@@ -134,13 +137,37 @@ mod tests {
         let mut given = [0usize; 4];
         let (mut last, mut switches) = (-1, 0);
         for _ in 0..16_000 {
-            let at = sticky.next(100, 1000, Partitions::new(4, &idle), || random.u32(..));
+            let at = sticky.next(100, (1000, 9000), Partitions::new(4, &idle), |_| false, || random.u32(..));
             given[at as usize] += 1;
             switches += usize::from(at != last);
             last = at;
         }
         assert!(switches <= 1600, "a new partition at most every ten records, not {switches}");
         assert!(given.iter().all(|count| (3000..5000).contains(count)), "{given:?}");
+    }
+
+    #[test]
+    fn sticky_stays_longer_where_a_batch_waits_but_not_for_ever() {
+        let sticky = Sticky::new();
+        let mut turn = 0;
+        let mut next = |waits: bool| {
+            sticky.next(
+                100,
+                (1000, 3000),
+                Partitions::new(8, &idle),
+                |_| waits,
+                || {
+                    turn += 1;
+                    turn / 2
+                },
+            )
+        };
+        let first = next(true);
+        assert!((1..30).all(|_| next(true) == first), "up to the largest batch");
+        let second = next(true);
+        assert_ne!(second, first);
+        assert!((1..15).all(|_| next(true) == second));
+        assert_ne!(next(false), second, "it was taken");
     }
 
     #[test]
@@ -153,14 +180,15 @@ mod tests {
         };
         let mut given = [0usize; 4];
         for _ in 0..1000 {
-            given[Sticky::new().next(10, 1, Partitions::new(4, &load), || random.u32(..)) as usize] += 1;
+            given[Sticky::new().next(10, (1, 1), Partitions::new(4, &load), |_| false, || random.u32(..)) as usize] +=
+                1;
         }
         assert_eq!(given[3], 0);
         assert!(given[0] < given[1] * 3 / 4, "{given:?}");
         let alone = |at| (at == 2).then_some(0);
-        assert_eq!(Sticky::new().next(10, 1, Partitions::new(4, &alone), || 0), 2);
+        assert_eq!(Sticky::new().next(10, (1, 1), Partitions::new(4, &alone), |_| false, || 0), 2);
         let none = |_| None;
-        assert_eq!(Sticky::new().next(10, 1, Partitions::new(4, &none), || 1), 1);
+        assert_eq!(Sticky::new().next(10, (1, 1), Partitions::new(4, &none), |_| false, || 1), 1);
     }
 
     #[test]

@@ -26,6 +26,9 @@ use crate::net::connection::Connection;
 /// Batches above this are compressed where that does not hold up other tasks.
 const COMPRESSED_IN_PLACE_MAX: usize = 64 * 1024;
 
+/// How long memory has to be unused before it goes back.
+const TRIM: Duration = Duration::from_secs(1);
+
 /// Something that was waited for.
 enum Event {
     Answered { broker: BrokerId, sent: Vec<Sent>, version: i16, answer: Result<Bytes, ClientError> },
@@ -75,6 +78,8 @@ pub(crate) struct Sender {
     asking_metadata: bool,
     refresh_at: Instant,
     sweep_at: Instant,
+    /// When memory that nobody needed goes back.
+    trim_at: Option<Instant>,
 }
 
 impl Sender {
@@ -95,6 +100,7 @@ impl Sender {
             asking_metadata: false,
             refresh_at,
             sweep_at: now,
+            trim_at: None,
         }
     }
 
@@ -115,6 +121,7 @@ impl Sender {
                 self.look_at(number, now);
             }
             self.sweep(now);
+            self.trim(now);
             self.send_ready(now);
             self.ask_metadata(now);
             let wake_at = self.wakes_at(now);
@@ -150,8 +157,17 @@ impl Sender {
         let lane = lanes.filter_map(|lane| lane.not_before).filter(|at| *at > now).min();
         // An idle producer sleeps until its metadata grows old.
         let sweep = (self.shared.used() > 0).then_some(self.sweep_at);
-        let wakes = [timer, lane, sweep, Some(self.refresh_at)];
+        let wakes = [timer, lane, sweep, self.trim_at, Some(self.refresh_at)];
         wakes.into_iter().flatten().min().unwrap_or(self.refresh_at)
+    }
+
+    fn trim(&mut self, now: Instant) {
+        match self.trim_at {
+            None if self.shared.pool.is_empty() => {}
+            None => self.trim_at = Some(now + TRIM),
+            Some(at) if at <= now => self.trim_at = self.shared.pool.trim().then_some(now + TRIM),
+            Some(_) => {}
+        }
     }
 
     /// When a partition has something to send, if ever.
@@ -312,7 +328,7 @@ impl Sender {
         if partition.pipeline.sendable_at(now).is_some() || !partition.pipeline.wants_new() {
             return;
         }
-        let Some(open) = partition.slot.intake().take() else { return };
+        let Some(open) = partition.slot.take_batch() else { return };
         let options = &self.shared.options;
         match seal(open, options.compression, options.compression_level) {
             Ok(batch) => partition.pipeline.admit(batch),
