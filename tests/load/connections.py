@@ -7,7 +7,7 @@ import urllib.request
 import clients
 import machine
 import topics
-from row import ALL, ASYNC, DEFAULTS, KAFKA, SYNCED, TOOLS, Bar, Limit, Load, fresh
+from row import ASYNC, DEFAULTS, KAFKA, KAFKA_SYNCED, SYNCED, TOOLS, Bar, Limit, Load, fresh
 
 TOOL = "callboard-connections"
 # File handles of a server that is asked for more connections than it has.
@@ -41,7 +41,7 @@ def _on_fresh(server, variant, load, partitions, *words):
 def half(partitions, *words):
     """`scale` shortens the parts."""
     def run(server, variant, scale):
-        return _on_fresh(server, variant, "half-load", partitions, "--seconds", 4 + 8 * scale, *words)
+        return _on_fresh(server, variant, "half-load", partitions, "--seconds", 10 * scale, *words)
     return run
 
 
@@ -145,18 +145,20 @@ def _load(name, what, table, sent, variants, run, bars, quick=False):
 
 
 LATENCY = (
-    _load("half-load", "10 connections at half of the server's own peak", "Latency", BATCHED, ALL, half(10), HALF_BARS, True),
+    _load("half-load", "10 connections at half of the server's own peak", "Latency", BATCHED, DEFAULTS, half(10), HALF_BARS, True),
+    _load("half-load-modes", "10 connections at half of the server's own peak", "Latency", BATCHED, (ASYNC, KAFKA_SYNCED),
+          half(10), ()),
     _load("half-load-unbatched", "100 connections at half of the server's own peak", "Latency", ALONE, (SYNCED, KAFKA, ASYNC),
           half(10, "--connections", 100, "--in-flight", 1, "--batch", 1, "--record-bytes", 100), HALF_BARS),
 )
 
 CROWDS = (
     _load("connections-busy", "1,000 busy connections, 100 partitions", "Connections", ALONE, (SYNCED, KAFKA, ASYNC),
-          producing(0, 1000, 100), BUSY_BARS, True),
+          producing(0, 1000, 100), BUSY_BARS),
     _load("connections-idle", "5,000 idle and 1,000 busy connections, 100 partitions", "Connections", ALONE, DEFAULTS,
           producing(5000, 1000, 100), (*_best(("requests/s", True), ("p99 ms", False)), *FAIR, SMALL_MEMORY)),
     _load("connections-tail-1000", "1,000 consumers woken by each record", "Waiting consumers", ALONE, DEFAULTS, waiting(1000),
-          TAIL_BARS, True),
+          TAIL_BARS),
     _load("connections-tail-5000", "5,000 consumers woken by each record", "Waiting consumers", ALONE, DEFAULTS, waiting(5000),
           TAIL_BARS),
     _load("connections-slow-readers", "50 producers beside 200 readers of 10 KB/s", "Too much", BIG, DEFAULTS,

@@ -4,7 +4,9 @@ import socket
 import struct
 import time
 
-CREATE_TOPICS, DELETE_TOPICS, METADATA = 19, 20, 3
+CREATE_TOPICS, DELETE_TOPICS, CREATE_PARTITIONS, METADATA = 19, 20, 37, 3
+# Kafka refuses a request that makes more (`Excessively large number of partitions per request`, a policy violation).
+AT_ONCE = 5_000
 
 
 def _text(value):
@@ -27,18 +29,30 @@ def _ask(port, key, version, body, seconds=120):
 
 def create(port, name, partitions, configs):
     """Creates a topic with one replica and waits until all of its partitions are led."""
-    body = struct.pack(">i", 1) + _text(name) + struct.pack(">ihi", partitions, 1, 0) + struct.pack(">i", len(configs))
+    begun = min(partitions, AT_ONCE)
+    body = struct.pack(">i", 1) + _text(name) + struct.pack(">ihi", begun, 1, 0) + struct.pack(">i", len(configs))
     for key, value in configs.items():
         body += _text(key) + _text(value)
     answer = _ask(port, CREATE_TOPICS, 4, body + struct.pack(">ib", 120_000, 0))
     error = struct.unpack_from(">h", answer, 8 + 2 + len(name))[0]
     if error:
         raise RuntimeError(f"topic {name} is refused: error {error}")
+    for count in range(begun, partitions, AT_ONCE):
+        _grow(port, name, min(count + AT_ONCE, partitions))
     until = time.monotonic() + 120
     while not _led(port, name, partitions):
         if time.monotonic() > until:
             raise RuntimeError(f"topic {name} has not all of its leaders after two minutes")
         time.sleep(0.05)
+
+
+def _grow(port, name, partitions):
+    """Gives a topic more partitions, once it is known where the first ones are."""
+    body = struct.pack(">i", 1) + _text(name) + struct.pack(">iiib", partitions, -1, 120_000, 0)
+    answer = _ask(port, CREATE_PARTITIONS, 0, body)
+    error = struct.unpack_from(">h", answer, 8 + 2 + len(name))[0]
+    if error:
+        raise RuntimeError(f"topic {name} gets no {partitions} partitions: error {error}")
 
 
 def _led(port, name, partitions):
