@@ -45,3 +45,11 @@ pub(crate) enum LinkError {
     #[error("{0}")]
     Wrong(String),
 }
+
+impl LinkError {
+    /// Whether a topic that has just been made is not there yet, which clients wait for: UNKNOWN_TOPIC_OR_PARTITION, or
+    /// NOT_LEADER_OR_FOLLOWER.
+    pub(crate) fn is_too_early(&self) -> bool {
+        matches!(self, Self::Refused { code: 3 | 6, .. })
+    }
+}

@@ -108,7 +108,14 @@ async fn read(mut link: Link, topic: &str, partition: i32, wake: &UnboundedSende
         link.send(&frame).await?;
         let body = link.answer(&frame).await?;
         let now = Instant::now();
-        let next = requests::judge_fetch(frame.version, body)?.first().and_then(|read| read.next);
+        let reads = match requests::judge_fetch(frame.version, body) {
+            Err(error) if at == Offset(0) && error.is_too_early() => {
+                pause(BETWEEN).await;
+                continue;
+            }
+            reads => reads?,
+        };
+        let next = reads.first().and_then(|read| read.next);
         // Nothing after the longest wait is no error; one record at a time is what is produced.
         match next {
             None => {}
