@@ -14,7 +14,7 @@ use callboard_partition::{FetchError, Fetched, ProduceError, Produced};
 use callboard_runtime::{Actor, Context, Failure, Message, Stopping};
 use callboard_storage::{ReadSlice, StorageError};
 use callboard_telemetry::CloseReason;
-use callboard_wire::{ApiKey, RequestHeader, api, fetch as fetch_wire, produce as produce_wire};
+use callboard_wire::{ApiKey, RequestHeader, api, fetch as fetch_wire, frame, produce as produce_wire};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{Sender, channel, error::TrySendError};
 
@@ -204,6 +204,7 @@ impl Connection {
     }
 
     fn dispatch(&mut self, frame: BytesMut, share: Share, ctx: &mut Context<Self>) -> Result<(), Close> {
+        let frame_len = frame.len();
         let (header, body) = RequestHeader::parse(frame)?;
         if header.client_id.as_deref() != self.client_id.as_deref() {
             self.client_id = header.client_id.as_deref().map(str::to_owned);
@@ -216,7 +217,7 @@ impl Connection {
         };
         let number = self.first + self.slots.len() as u64;
         match api {
-            ApiKey::Produce => self.produce(&header, body, share, ctx),
+            ApiKey::Produce => self.produce(&header, body, frame_len, share, ctx),
             ApiKey::Fetch => {
                 let request = fetch_wire::decode_request(header.version, body)?;
                 let caller = Caller {
@@ -244,7 +245,8 @@ impl Connection {
                     api,
                     version: header.version,
                     correlation_id: header.correlation_id,
-                    body: body.freeze(),
+                    // A group remembers parts of it.
+                    body: frame::keep(body, frame_len).freeze(),
                     client_id: header.client_id,
                     peer: self.peer,
                     local: self.local,
@@ -263,10 +265,12 @@ impl Connection {
         &mut self,
         header: &RequestHeader,
         body: BytesMut,
+        frame_len: usize,
         share: Share,
         ctx: &mut Context<Self>,
     ) -> Result<(), Close> {
-        let request = produce_wire::decode_request(header.version, body)?;
+        let mut request = produce_wire::decode_request(header.version, body)?;
+        request.keep_batches(frame_len);
         let silent = request.acks == 0;
         let number = if silent { self.next_silent } else { self.first + self.slots.len() as u64 };
         let call = (header.correlation_id, header.version);

@@ -133,12 +133,12 @@ async fn first_bytes(
     unanswered: &AtomicUsize,
     decoder: &mut FrameDecoder,
 ) -> Result<usize, ReadEnd> {
-    if let Ok(read) = timeout(KEEP_BUFFER.min(limits.idle), read_some(socket, limits, decoder)).await {
+    if let Ok(read) = timeout(KEEP_BUFFER.min(limits.idle), read_some(socket, decoder)).await {
         return Ok(read?);
     }
-    *decoder = FrameDecoder::new(limits.frame_max);
     loop {
-        match timeout(limits.idle, read_some(socket, limits, decoder)).await {
+        decoder.release();
+        match timeout(limits.idle, first_of_silence(socket, decoder)).await {
             Ok(read) => return Ok(read?),
             Err(_) if unanswered.load(Ordering::Relaxed) > 0 => {}
             Err(_) => return Err(ReadEnd::Idle(limits.idle)),
@@ -146,13 +146,24 @@ async fn first_bytes(
     }
 }
 
-/// Reads what is there as soon as something is. That the socket is ready can be left over from a read that just filled
-/// its buffer, so only a read tells.
-async fn read_some(socket: &OwnedReadHalf, limits: &ReadLimits, decoder: &mut FrameDecoder) -> io::Result<usize> {
+/// Reads what is there as soon as something is. That the socket is ready can be left over from a read that took all that
+/// was there, so only a read tells; the buffer stays for what comes next.
+async fn read_some(socket: &OwnedReadHalf, decoder: &mut FrameDecoder) -> io::Result<usize> {
     loop {
         socket.readable().await?;
         match socket.try_read_buf(decoder.buffer()) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => *decoder = FrameDecoder::new(limits.frame_max),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return read,
+        }
+    }
+}
+
+/// The same without holding a buffer while it waits.
+async fn first_of_silence(socket: &OwnedReadHalf, decoder: &mut FrameDecoder) -> io::Result<usize> {
+    loop {
+        socket.readable().await?;
+        match socket.try_read_buf(decoder.buffer()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => decoder.release(),
             read => return read,
         }
     }
@@ -218,6 +229,37 @@ fn advance(pieces: &mut VecDeque<Bytes>, mut written: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::net::{TcpListener, TcpStream};
+
+    #[tokio::test]
+    async fn requests_that_come_one_by_one_share_a_buffer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let address = listener.local_addr().expect("bound");
+        let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (mut client, (server, _)) = (client.expect("connects"), accepted.expect("accepts"));
+        let (mut reading, _writing) = server.into_split();
+        let limits = ReadLimits {
+            frame_max: 1 << 20,
+            own: Budget::new(1 << 20),
+            all: Budget::new(1 << 20),
+            idle: Duration::from_secs(60),
+        };
+        let (mut decoder, unanswered) = (FrameDecoder::new(limits.frame_max), AtomicUsize::new(0));
+        let mut frames = Vec::new();
+        for _ in 0..30 {
+            let asking = async {
+                // Let the reader see that there is nothing first.
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                client.write_all(&[&100_i32.to_be_bytes()[..], &[7; 100]].concat()).await
+            };
+            let (frame, sent) = tokio::join!(next_frame(&mut reading, &mut decoder, &limits, &unanswered), asking);
+            sent.expect("sends");
+            frames.push(frame.expect("arrives").0);
+        }
+        let end = |frame: &BytesMut| frame.as_ptr_range().end as usize;
+        let changes = frames.windows(2).filter(|pair| end(&pair[0]) + LENGTH_LEN != pair[1].as_ptr() as usize);
+        assert_eq!(changes.count(), 0);
+    }
 
     #[test]
     fn pieces_are_passed_by_exactly_the_bytes_written() {

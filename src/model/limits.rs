@@ -6,8 +6,9 @@ pub const TOPIC_NAME_LEN_MAX: usize = 249;
 /// Batches remembered per producer for recognising a repeat; clients keep at most five in flight (KIP-98).
 pub const PRODUCER_BATCHES_MAX: usize = 5;
 
-/// Bytes of a frame read before any of it has arrived; beyond that the buffer grows as bytes come in.
-pub const FRAME_RESERVE_MAX: usize = 64 * 1024;
+/// Bytes reserved for a frame before any of it has arrived; beyond that the buffer grows as bytes come in. The largest
+/// request of clients with their defaults, 1 MB and its head, is received without being moved.
+pub const FRAME_RESERVE_MAX: usize = 1024 * 1024 + 64 * 1024;
 
 /// Bytes that one batch may expand to when records are looked at (time lookup in compressed batches).
 pub const DECOMPRESSED_BATCH_MAX: usize = 64 * 1024 * 1024;

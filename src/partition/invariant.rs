@@ -51,7 +51,7 @@ pub(crate) fn check_positions<W>(leader: &Leader<W>) -> Result<(), Violation> {
 
 fn check_tail<W>(leader: &Leader<W>) -> Result<(), Violation> {
     let batches = leader.tail.batches();
-    let bytes: usize = batches.iter().map(|batch| batch.bytes.len()).sum();
+    let bytes: usize = batches.iter().map(|batch| batch.held()).sum();
     hold!(bytes == leader.tail.bytes(), "tail has {bytes} bytes, not {}", leader.tail.bytes());
     for (one, next) in batches.iter().zip(batches.iter().skip(1)) {
         hold!(one.base < one.end && one.end == next.base, "tail has a gap at {}", one.end);

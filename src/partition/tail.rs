@@ -14,6 +14,16 @@ pub(crate) struct TailBatch {
     pub(crate) bytes: Bytes,
 }
 
+/// Bytes that a batch costs beside its own: its entry, in a queue that is up to half empty, and the count of who shares it.
+pub(crate) const ENTRY_BYTES: usize = 2 * size_of::<TailBatch>() + 48;
+
+impl TailBatch {
+    /// Bytes that keeping it takes.
+    pub(crate) fn held(&self) -> usize {
+        self.bytes.len() + ENTRY_BYTES
+    }
+}
+
 /// Batches up to the log's end, without a gap in between.
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
@@ -22,6 +32,7 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
+    /// Bytes held: the batches' own and what keeping them costs.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -31,7 +42,7 @@ impl Tail {
     }
 
     pub(crate) fn push(&mut self, batch: TailBatch) {
-        self.bytes += batch.bytes.len();
+        self.bytes += batch.held();
         self.batches.push_back(batch);
     }
 
@@ -75,7 +86,7 @@ impl Tail {
         if self.batches.front().is_none_or(|oldest| oldest.end > end_at_most) {
             return false;
         }
-        self.bytes -= self.batches.pop_front().map_or(0, |batch| batch.bytes.len());
+        self.bytes -= self.batches.pop_front().map_or(0, |batch| batch.held());
         true
     }
 }
@@ -124,7 +135,7 @@ mod tests {
     fn batches_that_are_not_durable_are_never_dropped() {
         let mut tail = tail();
         tail.shrink(0, Offset(14));
-        assert_eq!((tail.bytes(), tail.batches().len()), (9, 1));
+        assert_eq!((tail.bytes(), tail.batches().len()), (9 + ENTRY_BYTES, 1));
         tail.shrink(0, Offset(20));
         assert_eq!((tail.bytes(), tail.batches().len()), (0, 0));
     }
@@ -132,7 +143,7 @@ mod tests {
     #[test]
     fn shrinking_stops_at_the_size_asked_for() {
         let mut tail = tail();
-        tail.shrink(16, Offset(20));
-        assert_eq!(tail.bytes(), 16);
+        tail.shrink(16 + 2 * ENTRY_BYTES, Offset(20));
+        assert_eq!(tail.bytes(), 16 + 2 * ENTRY_BYTES);
     }
 }

@@ -6,11 +6,14 @@ use callboard_model::limits::FRAME_RESERVE_MAX;
 /// Bytes of the length before a frame.
 pub const LENGTH_LEN: usize = 4;
 
-/// Room offered to a read while no frame is announced. Small enough for thousands of idle connections.
+/// Room of the buffer that small frames are read into and share.
 const ROOM: usize = 16 * 1024;
-/// Below this much room a new buffer is taken. A small frame that is kept keeps its whole buffer alive, so buffers are used
-/// up rather than changed for every frame.
-const ROOM_MIN: usize = 4 * 1024;
+/// Room for the head of a frame behind a large one: another large one probably, whose head has to be copied.
+const HEAD_ROOM: usize = 512;
+/// The largest frame, its length included, that shares its buffer with its neighbours.
+const SHARED_MAX: usize = 4 * 1024;
+/// A part of a frame keeps at most this many times its own size in memory; see [`keep`].
+const KEPT_TIMES_MAX: usize = 4;
 
 /// Why a length announces no frame. Nothing after it can be read: the connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,32 +36,62 @@ pub enum FrameError {
 
 /// Collects bytes as they arrive and yields whole frames.
 ///
-/// Memory follows what has arrived, not what is announced: at most [`FRAME_RESERVE_MAX`] or three times the bytes that are
-/// there, whichever is more. Frames share the buffer that they were read into: a kept frame keeps up to 16 KiB of its
-/// neighbours, a large one up to twice its own size.
+/// A small frame shares a buffer of 16 KiB with its neighbours. A larger one is read into memory of its own, of exactly its
+/// size, into which only its head is copied. Memory follows what has arrived: beyond [`FRAME_RESERVE_MAX`] it is at most four
+/// times as much.
 #[derive(Debug)]
 pub struct FrameDecoder {
     limit: usize,
-    buffer: BytesMut,
+    /// Small frames, and the head of a large one until its length is known.
+    shared: BytesMut,
+    /// The large frame that is arriving, from its length on.
+    large: Option<BytesMut>,
+    /// The last frame was a large one.
+    after_large: bool,
 }
 
 impl FrameDecoder {
     /// `limit` bounds the bytes of a frame after its length.
     pub fn new(limit: usize) -> Self {
-        Self { limit, buffer: BytesMut::new() }
+        Self { limit, shared: BytesMut::new(), large: None, after_large: false }
     }
 
     /// Where the next bytes are to be read into: always with spare capacity. Take all whole frames before asking again.
     pub fn buffer(&mut self) -> &mut BytesMut {
-        let there = self.buffer.len();
-        let wanted = match self.announced() {
-            Some(Ok(len)) => (len + LENGTH_LEN).saturating_sub(there).clamp(1, FRAME_RESERVE_MAX.max(3 * there)),
-            _ => ROOM,
-        };
-        if self.buffer.capacity() - there < wanted.min(ROOM_MIN) {
-            self.buffer.reserve(wanted);
+        match self.announced() {
+            Some(Ok(len)) if len + LENGTH_LEN > SHARED_MAX => self.room_for_large(len + LENGTH_LEN),
+            Some(Ok(len)) => self.room_for_small(len + LENGTH_LEN),
+            _ => self.room_for_small(if self.after_large { HEAD_ROOM } else { SHARED_MAX }),
         }
-        &mut self.buffer
+    }
+
+    fn room_for_large(&mut self, whole: usize) -> &mut BytesMut {
+        let there = self.pending();
+        self.after_large = true;
+        let large = match self.large.take() {
+            Some(large) if large.capacity() > there => large,
+            arrived => {
+                let arrived = arrived.unwrap_or_else(|| std::mem::take(&mut self.shared));
+                let mut larger = BytesMut::with_capacity(whole.min(FRAME_RESERVE_MAX.max(4 * there)).max(there + 1));
+                larger.extend_from_slice(&arrived);
+                larger
+            }
+        };
+        self.large.insert(large)
+    }
+
+    /// Room for `wanted` bytes from the frame's beginning on.
+    fn room_for_small(&mut self, wanted: usize) -> &mut BytesMut {
+        let there = self.shared.len();
+        let room = if self.after_large { HEAD_ROOM.max(wanted) } else { ROOM };
+        // Nobody holds the frames that were read any more: the same memory again, while it is warm.
+        let is_free = there == 0 && self.shared.try_reclaim(room);
+        if !is_free && self.shared.capacity() < wanted.max(there + 1) {
+            let mut next = BytesMut::with_capacity(room.max(there + 1));
+            next.extend_from_slice(&self.shared);
+            self.shared = next;
+        }
+        &mut self.shared
     }
 
     /// The next whole frame without its length, if it has arrived. An error is final.
@@ -66,21 +99,38 @@ impl FrameDecoder {
         let Some(len) = self.announced().transpose()? else {
             return Ok(None);
         };
-        if self.buffer.len() - LENGTH_LEN < len {
+        if self.pending() - LENGTH_LEN < len {
             return Ok(None);
         }
-        self.buffer.advance(LENGTH_LEN);
-        Ok(Some(self.buffer.split_to(len)))
+        self.after_large = len + LENGTH_LEN > SHARED_MAX;
+        let Some(mut large) = self.large.take() else {
+            self.shared.advance(LENGTH_LEN);
+            return Ok(Some(self.shared.split_to(len)));
+        };
+        self.shared = large.split_off(len + LENGTH_LEN);
+        large.advance(LENGTH_LEN);
+        Ok(Some(large))
     }
 
     /// Bytes that have arrived and belong to no yielded frame.
     pub fn pending(&self) -> usize {
-        self.buffer.len()
+        self.arriving().len()
+    }
+
+    /// Lets go of memory in which nothing has arrived, of a connection that has been silent.
+    pub fn release(&mut self) {
+        if self.pending() == 0 {
+            *self = Self::new(self.limit);
+        }
+    }
+
+    fn arriving(&self) -> &BytesMut {
+        self.large.as_ref().unwrap_or(&self.shared)
     }
 
     /// The length of the next frame, once its four bytes have arrived.
     pub fn announced(&self) -> Option<Result<usize, FrameError>> {
-        let bytes = self.buffer.first_chunk::<LENGTH_LEN>()?;
+        let bytes = self.arriving().first_chunk::<LENGTH_LEN>()?;
         let declared = i32::from_be_bytes(*bytes);
         Some(match usize::try_from(declared) {
             Err(_) => Err(FrameError::Negative(declared)),
@@ -89,6 +139,14 @@ impl FrameDecoder {
             Ok(declared) => Ok(declared),
         })
     }
+}
+
+/// A part of a frame of `frame_len` bytes for someone who keeps it. What keeps much more memory than its own is copied into
+/// memory of its own, so that who counts the bytes that it keeps counts, but for this factor of four, what is held.
+pub fn keep(part: BytesMut, frame_len: usize) -> BytesMut {
+    let whole = frame_len + LENGTH_LEN;
+    let held = if whole > SHARED_MAX { whole } else { ROOM };
+    if part.len() * KEPT_TIMES_MAX >= held { part } else { BytesMut::from(&part[..]) }
 }
 
 #[cfg(test)]

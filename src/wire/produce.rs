@@ -8,6 +8,7 @@
 use bytes::{Bytes, BytesMut};
 use callboard_model::PartitionIndex;
 
+use crate::frame::keep;
 use crate::reader::Reader;
 use crate::{ApiKey, DecodeError, StrBytes, api};
 
@@ -45,6 +46,15 @@ pub struct ProducePartition {
     pub index: PartitionIndex,
     /// Unchecked bytes, to be one batch. They share the frame's memory and are the holder's alone to change in place.
     pub records: Option<BytesMut>,
+}
+
+impl ProduceRequest {
+    /// Makes its batches ready to be kept after the frame of `frame_len` bytes that they came in: see [`keep`].
+    pub fn keep_batches(&mut self, frame_len: usize) {
+        for partition in self.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+            partition.records = partition.records.take().map(|records| keep(records, frame_len));
+        }
+    }
 }
 
 /// Reads the body of a request. Bytes after its end are ignored, as Kafka does.

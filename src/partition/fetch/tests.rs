@@ -70,7 +70,7 @@ fn one_batch_at_least_is_given_only_where_that_is_asked_for() {
 #[test]
 fn what_is_no_longer_in_memory_is_read_from_disk() {
     let mut rig = rig();
-    let one = pair().batch().len();
+    let one = pair().batch().len() + crate::tail::ENTRY_BYTES;
     rig.leader.shrink_tail(2 * one);
     let fetched = rig.read(3);
     let until = Offset(6);

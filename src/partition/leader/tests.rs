@@ -1,5 +1,6 @@
 use super::*;
 use crate::rig::{Made, Rig, append, at, fetch, memory, produced, stored, tick, waiting};
+use crate::tail::ENTRY_BYTES;
 use crate::{Acks, FetchData, Fetched, invariant};
 use callboard_model::{CheckedBatch, StateFamily, StoredBatch};
 
@@ -373,12 +374,12 @@ fn the_snapshot_has_the_leader_s_numbers() {
         producers: 1,
         delayed_fetches: 1,
         delayed_produces: 1,
-        tail_bytes: 2 * len,
+        tail_bytes: 2 * (len + ENTRY_BYTES),
         in_flight: 1,
     };
     assert_eq!(rig.leader.snapshot(), wanted);
     rig.leader.shrink_tail(0);
-    assert_eq!(rig.leader.tail_bytes(), len, "what is not written stays in memory");
+    assert_eq!(rig.leader.tail_bytes(), len + ENTRY_BYTES, "what is not written stays in memory");
 }
 
 #[test]

@@ -43,28 +43,91 @@ fn an_announced_gigabyte_reserves_little_before_it_arrives() {
     while arrived < 4 * 1024 * 1024 {
         let room = decoder.buffer();
         assert!(room.capacity() > room.len());
-        assert!(room.capacity() - room.len() <= FRAME_RESERVE_MAX.max(3 * arrived), "{arrived}");
+        assert!(room.capacity() - room.len() <= FRAME_RESERVE_MAX.max(4 * arrived), "{arrived}");
         feed(&mut decoder, &[7; 1000]);
         arrived += 1000;
         assert_eq!(decoder.next_frame(), Ok(None));
     }
 }
 
-#[test]
-fn a_large_frame_ends_with_its_own_buffer() {
-    let body = vec![1; 300_000];
-    let bytes = framed(&body);
-    let mut decoder = FrameDecoder::new(1 << 20);
-    let mut at = 0;
+/// Reads `bytes` as a socket gives them, `step` at most at once. Gives the frame and how many buffers its bytes were in.
+fn receive(decoder: &mut FrameDecoder, bytes: &[u8], step: usize) -> (BytesMut, usize) {
+    let (mut at, mut buffers, mut last) = (0, 0, std::ptr::null());
     while at < bytes.len() {
         let room = decoder.buffer();
-        let read = (room.capacity() - room.len()).min(bytes.len() - at).min(20_000);
+        if room.as_ptr() != last {
+            (buffers, last) = (buffers + 1, room.as_ptr());
+        }
+        let read = (room.capacity() - room.len()).min(bytes.len() - at).min(step);
         room.extend_from_slice(&bytes[at..at + read]);
         at += read;
     }
-    let frame = decoder.next_frame().expect("legal").expect("whole");
-    assert_eq!(frame.len(), body.len());
-    assert!(frame.capacity() <= 4 * body.len());
+    (decoder.next_frame().expect("legal").expect("whole"), buffers)
+}
+
+#[test]
+fn a_large_frame_arrives_in_memory_of_its_own_size() {
+    let mut decoder = FrameDecoder::new(1 << 21);
+    for len in [5_000, 20_000, 300_000, 1 << 20] {
+        let (frame, buffers) = receive(&mut decoder, &framed(&vec![1; len]), 20_000);
+        assert_eq!((frame.len(), frame.capacity()), (len, len));
+        assert!(buffers <= 2, "the head's and its own, not {buffers}");
+    }
+}
+
+#[test]
+fn a_frame_larger_than_what_is_reserved_is_moved_twice_at_most() {
+    let len = 15 * FRAME_RESERVE_MAX;
+    let (frame, buffers) = receive(&mut FrameDecoder::new(len), &framed(&vec![1; len]), 1 << 20);
+    assert_eq!((frame.len(), frame.capacity()), (len, len));
+    assert!(buffers <= 4, "{buffers}");
+}
+
+#[test]
+fn the_memory_of_frames_that_are_let_go_is_used_again() {
+    let mut decoder = FrameDecoder::new(1 << 20);
+    let mut first = None;
+    for _ in 0..1_000 {
+        let (frame, _) = receive(&mut decoder, &framed(&[9; 200]), 16 * 1024);
+        assert_eq!(*first.get_or_insert(frame.as_ptr()), frame.as_ptr());
+    }
+}
+
+#[test]
+fn small_frames_behind_a_large_one_share_a_buffer_again() {
+    let mut decoder = FrameDecoder::new(1 << 20);
+    receive(&mut decoder, &framed(&[1; 100_000]), usize::MAX);
+    let kept: Vec<BytesMut> = (0..50).map(|_| receive(&mut decoder, &framed(&[2; 200]), usize::MAX).0).collect();
+    let gaps =
+        kept.windows(2).filter(|pair| pair[0].as_ptr_range().end as usize + LENGTH_LEN != pair[1].as_ptr() as usize);
+    assert!(gaps.count() <= 1);
+}
+
+#[test]
+fn what_is_kept_of_a_frame_keeps_no_more_than_four_times_itself() {
+    let small = BytesMut::from(&[7; 170][..]);
+    let place = small.as_ptr();
+    let kept = keep(small, 200);
+    assert_ne!(kept.as_ptr(), place);
+    assert_eq!((&kept[..], kept.capacity()), (&[7; 170][..], 170));
+    for (part, frame, is_copied) in
+        [(5_000, 5_100, false), (16_000, 1 << 20, true), (300_000, 1 << 20, false), (3_000, 3_100, true)]
+    {
+        let bytes = BytesMut::from(&vec![7; part][..]);
+        let place = bytes.as_ptr();
+        assert_eq!(keep(bytes, frame).as_ptr() != place, is_copied, "{part} of {frame}");
+    }
+}
+
+#[test]
+fn a_silent_decoder_holds_nothing_and_one_inside_a_frame_all_of_it() {
+    let mut decoder = FrameDecoder::new(100);
+    feed(&mut decoder, &framed(b"he")[..5]);
+    decoder.release();
+    feed(&mut decoder, b"e");
+    assert_eq!(decoder.next_frame(), Ok(Some(BytesMut::from(&b"he"[..]))));
+    decoder.release();
+    assert_eq!(decoder.shared.capacity(), 0);
 }
 
 #[test]
