@@ -18,15 +18,18 @@ use callboard_wire::{ApiKey, RequestHeader, api, fetch as fetch_wire, frame, pro
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{Sender, channel, error::TrySendError};
 
+use super::answers::AnswerShare;
 use super::budget::{Budget, Share};
 use super::fetching::{self, Caller, Fetching};
 use super::handlers;
 use super::produce::{self, ProduceJoin};
 use super::services::Services;
-use super::socket::{self, Outgoing, ReadEnd, ReadLimits};
+use super::socket::{self, Outgoing, ReadEnd, ReadLimits, WriteEnd, WriteLimits};
 
 /// Answers that may wait for a slow reader. When they are this many the reader stops reading.
 const OUTBOX: usize = 1024;
+/// From this many bytes on any answer counts as unread until it is written.
+const LARGE: usize = 16 * 1024;
 /// Requests read but not answered, at most; bytes are bounded by the budget.
 const UNANSWERED_MAX: usize = 512;
 
@@ -65,6 +68,15 @@ pub(crate) enum ConnectionMessage {
         /// What was read.
         reads: Vec<(u32, Result<ReadSlice, StorageError>)>,
     },
+    /// There is memory for a fetch's answer; none when the node ends.
+    FetchGranted {
+        /// Which request.
+        request: u64,
+        /// What the answer may have.
+        share: Option<AnswerShare>,
+    },
+    /// The writer has written what counted as unread.
+    Written(Unread),
     /// A fetch has waited long enough.
     FetchDeadline {
         /// Which request.
@@ -80,7 +92,7 @@ pub(crate) enum ConnectionMessage {
     /// The reader has ended.
     ReadEnded(ReadEnd),
     /// The writer has ended.
-    WriteEnded(std::io::Result<()>),
+    WriteEnded(Result<(), WriteEnd>),
 }
 
 impl Message for ConnectionMessage {
@@ -90,6 +102,8 @@ impl Message for ConnectionMessage {
             Self::Produced { .. } => "Produced",
             Self::Fetched { .. } => "Fetched",
             Self::FetchRead { .. } => "FetchRead",
+            Self::FetchGranted { .. } => "FetchGranted",
+            Self::Written(_) => "Written",
             Self::FetchDeadline { .. } => "FetchDeadline",
             Self::Answer { .. } => "Answer",
             Self::ReadEnded(_) => "ReadEnded",
@@ -103,7 +117,22 @@ struct Slot {
     share: Share,
     api: ApiKey,
     since: Tick,
-    answer: Option<(Vec<Bytes>, ErrorCode)>,
+    answer: Option<Ready>,
+}
+
+/// An answer that waits for those before it.
+struct Ready {
+    pieces: Vec<Bytes>,
+    error: ErrorCode,
+    /// The memory that a fetch's answer takes.
+    memory: Option<AnswerShare>,
+}
+
+/// Answers that the client has not taken yet, small ones aside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unread {
+    pub(super) bytes: usize,
+    pub(super) fetches: usize,
 }
 
 /// One client.
@@ -128,10 +157,23 @@ pub(super) struct Connection {
     draining: bool,
     outbox: Option<Sender<Outgoing>>,
     unanswered: Arc<AtomicUsize>,
+    unread: Unread,
     client_id: Option<String>,
     served: u64,
     /// Why it would be counted as closed if it were dropped now.
     close_reason: CloseReason,
+}
+
+impl Unread {
+    pub(super) fn add(&mut self, more: Self) {
+        self.bytes += more.bytes;
+        self.fetches += more.fetches;
+    }
+
+    fn remove(&mut self, written: Self) {
+        self.bytes -= written.bytes;
+        self.fetches -= written.fetches;
+    }
 }
 
 /// Why a connection is closed by us.
@@ -173,6 +215,7 @@ impl Connection {
             draining: false,
             outbox: None,
             unanswered: Arc::new(AtomicUsize::new(0)),
+            unread: Unread::default(),
             client_id: None,
             served: 0,
             close_reason: CloseReason::Failure,
@@ -186,15 +229,20 @@ impl Connection {
         }
     }
 
-    /// Takes requests from the backlog as far as the order permits.
+    /// Takes requests from the backlog as far as the order permits: nothing for a client that leaves much unread, and one
+    /// fetch at a time, until its answer is written (Kafka takes one request of any kind at a time).
     fn pump(&mut self, ctx: &mut Context<Self>) -> Result<(), Close> {
         while self.exclusive.is_none()
             && self.slots.len() < UNANSWERED_MAX
+            && self.unread.bytes <= self.services.config.connection_answer_bytes
             && let Some((frame, _)) = self.backlog.front()
         {
-            let hot = matches!(RequestHeader::peek_api(frame), Some(ApiKey::Produce | ApiKey::Fetch));
-            let alone = self.slots.is_empty() && self.silent.is_empty();
-            if !hot && !alone {
+            let may_begin = match RequestHeader::peek_api(frame) {
+                Some(ApiKey::Produce) => true,
+                Some(ApiKey::Fetch) => self.fetches.is_empty() && self.unread.fetches == 0,
+                _ => self.slots.is_empty() && self.silent.is_empty(),
+            };
+            if !may_begin {
                 break;
             }
             let Some((frame, share)) = self.backlog.pop_front() else { break };
@@ -235,7 +283,7 @@ impl Connection {
                         self.fetches.insert(number, fetching);
                         self.fetch_next(number, |fetching, services| fetching.start(&myself, services), ctx)
                     }
-                    Err((error, answer)) => self.answer(number, answer?, error),
+                    Err((error, answer)) => self.answer(number, answer?, error, None),
                 }
             }
             _ => {
@@ -287,7 +335,7 @@ impl Connection {
         self.open(ApiKey::Produce, share);
         if join.is_complete() {
             let error = join.first_error();
-            return self.answer(number, vec![join.encode(self.local, &self.services)?], error);
+            return self.answer(number, vec![join.encode(self.local, &self.services)?], error, None);
         }
         self.produces.insert(number, join);
         Ok(())
@@ -299,7 +347,7 @@ impl Connection {
                 && let Some(join) = self.produces.remove(&number)
             {
                 let error = join.first_error();
-                return self.answer(number, vec![join.encode(self.local, &self.services)?], error);
+                return self.answer(number, vec![join.encode(self.local, &self.services)?], error, None);
             }
         } else if let Some((join, _)) = self.silent.get_mut(&number)
             && join.fill(index, result)
@@ -335,12 +383,22 @@ impl Connection {
                 });
                 Ok(())
             }
+            fetching::Next::Queue(waiting) => {
+                if let Some(timer) = fetching.deadline.take() {
+                    ctx.cancel(timer);
+                }
+                ctx.pipe(
+                    async move { ConnectionMessage::FetchGranted { request: number, share: waiting.share().await } },
+                );
+                Ok(())
+            }
             fetching::Next::Answer(pieces) => {
                 if let Some(timer) = fetching.deadline.take() {
                     ctx.cancel(timer);
                 }
+                let memory = fetching.take_share();
                 self.fetches.remove(&number);
-                self.answer(number, pieces?, ErrorCode::None)
+                self.answer(number, pieces?, ErrorCode::None, memory)
             }
         }
     }
@@ -351,19 +409,29 @@ impl Connection {
     }
 
     /// Puts an answer in its place and sends whatever is next in order.
-    fn answer(&mut self, number: u64, pieces: Vec<Bytes>, error: ErrorCode) -> Result<(), Close> {
+    fn answer(
+        &mut self,
+        number: u64,
+        pieces: Vec<Bytes>,
+        error: ErrorCode,
+        memory: Option<AnswerShare>,
+    ) -> Result<(), Close> {
         let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
         if let Some(slot) = at.and_then(|at| self.slots.get_mut(at)) {
-            slot.answer = Some((pieces, error));
+            slot.answer = Some(Ready { pieces, error, memory });
         }
         while self.slots.front().is_some_and(|slot| slot.answer.is_some())
-            && let Some(Slot { share, api, since, answer: Some((pieces, error)) }) = self.slots.pop_front()
+            && let Some(Slot { share, api, since, answer: Some(ready) }) = self.slots.pop_front()
         {
             self.first += 1;
-            self.services.metrics.request(api.code(), error, self.services.clock.tick().since(since));
+            self.services.metrics.request(api.code(), ready.error, self.services.clock.tick().since(since));
             if let Some(outbox) = &self.outbox {
-                match outbox.try_send(Outgoing { pieces, share }) {
-                    Ok(()) | Err(TrySendError::Closed(_)) => {}
+                let bytes = ready.pieces.iter().map(Bytes::len).sum();
+                let fetches = usize::from(ready.memory.is_some());
+                let unread = if fetches > 0 || bytes >= LARGE { Unread { bytes, fetches } } else { Unread::default() };
+                match outbox.try_send(Outgoing { pieces: ready.pieces, share, memory: ready.memory, unread }) {
+                    Ok(()) => self.unread.add(unread),
+                    Err(TrySendError::Closed(_)) => {}
                     Err(TrySendError::Full(_)) => return Err(Close::SlowReader),
                 }
             }
@@ -386,12 +454,17 @@ impl Connection {
             ConnectionMessage::FetchRead { request, reads } => {
                 self.fetch_next(request, |fetching, s| fetching.read_done(reads, s), ctx)?;
             }
+            ConnectionMessage::FetchGranted { request, share } => {
+                let myself = ctx.myself();
+                self.fetch_next(request, |fetching, s| fetching.granted(share, &myself, s), ctx)?;
+            }
+            ConnectionMessage::Written(unread) => self.unread.remove(unread),
             ConnectionMessage::FetchDeadline { request } => {
                 self.fetch_next(request, Fetching::expire, ctx)?;
             }
             ConnectionMessage::Answer { request, answer } => {
                 self.exclusive = None;
-                self.answer(request, vec![answer.map_err(Close::Handler)?], ErrorCode::None)?;
+                self.answer(request, vec![answer.map_err(Close::Handler)?], ErrorCode::None, None)?;
             }
             ConnectionMessage::ReadEnded(end) => {
                 self.close_reason = match end {
@@ -406,8 +479,13 @@ impl Connection {
                 ctx.stop();
             }
             ConnectionMessage::WriteEnded(end) => {
-                if let Err(error) = end {
-                    tracing::debug!(peer = ?self.peer, %error, "connection closed");
+                match end {
+                    Ok(()) => {}
+                    Err(end @ WriteEnd::Unread(_)) => {
+                        self.close_reason = CloseReason::Idle;
+                        tracing::info!(peer = ?self.peer, client = ?self.client_id, %end, "connection closed");
+                    }
+                    Err(end) => tracing::debug!(peer = ?self.peer, %end, "connection closed"),
                 }
                 ctx.stop();
             }
@@ -439,8 +517,11 @@ impl Actor for Connection {
         ctx.pipe(async move {
             ConnectionMessage::ReadEnded(socket::read(reading, myself, limits, unanswered, metrics).await)
         });
-        let metrics = self.services.metrics.clone();
-        ctx.pipe(async move { ConnectionMessage::WriteEnded(socket::write(writing, answers, metrics).await) });
+        let (metrics, myself) = (self.services.metrics.clone(), ctx.myself());
+        let limits = WriteLimits { idle: config.idle_max, all: self.services.answers.clone() };
+        ctx.pipe(async move {
+            ConnectionMessage::WriteEnded(socket::write(writing, answers, myself, limits, metrics).await)
+        });
         Ok(())
     }
 

@@ -11,6 +11,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use callboard_gateway::Wish;
 use callboard_model::Offset;
 use callboard_partition::{FetchData, Fetched};
 
@@ -126,6 +127,27 @@ impl<E> FetchJoin<E> {
             }
         }
         bytes >= self.min_bytes
+    }
+
+    /// The memory that the answer wants: as much as may be sent, and its first batch at least, which counts as
+    /// `batch_bytes` as long as it is in storage. Nothing if there is nothing to be sent.
+    pub(super) fn planned(&self, max_bytes: usize, disk_max: usize, batch_bytes: usize) -> Wish {
+        let (mut most, mut disk, mut least) = (0_usize, 0_usize, None);
+        for fetched in self.slots.iter().flatten().flatten() {
+            match &fetched.data {
+                FetchData::Empty => {}
+                FetchData::Memory(batches) => {
+                    most += batches.iter().map(Bytes::len).sum::<usize>();
+                    least = least.or(batches.first().map(Bytes::len));
+                }
+                FetchData::Disk { max_bytes, .. } => {
+                    disk = disk.saturating_add(*max_bytes);
+                    least = least.or(Some(batch_bytes));
+                }
+            }
+        }
+        let least = least.unwrap_or(0);
+        Wish { most: most.saturating_add(disk.min(disk_max)).min(max_bytes).max(least), least }
     }
 
     /// Divides `max_bytes` in the order of the request: what of each partition is sent, and what is to be read first.
@@ -282,6 +304,28 @@ mod tests {
         let (_, reads) = join.finish(1_000, 150);
         let planned: Vec<_> = reads.iter().map(|read| (read.index, read.max_bytes, read.min_one)).collect();
         assert_eq!(planned, vec![(0, 100, true), (1, 50, false)]);
+    }
+
+    #[test]
+    fn an_answer_wants_what_it_may_send_and_its_first_batch_at_least() {
+        let wish = |data: Vec<FetchData>, max_bytes| {
+            let mut join = Join::new(data.len(), 1, true);
+            for (index, data) in (0..).zip(data) {
+                join.fill(index, Ok(fetched(9, data)));
+            }
+            let Wish { most, least } = join.planned(max_bytes, 1_000, 300);
+            (most, least)
+        };
+        assert_eq!(wish(vec![FetchData::Empty], 500), (0, 0));
+        assert_eq!(wish(vec![FetchData::Empty, memory(&[70, 80]), disk(100)], 500), (250, 70));
+        assert_eq!(wish(vec![memory(&[70, 80])], 100), (100, 70));
+        assert_eq!(wish(vec![memory(&[70, 80])], 0), (70, 70));
+        assert_eq!(wish(vec![disk(5_000), disk(5_000)], 5_000), (1_000, 300));
+        assert_eq!(
+            wish(vec![disk(10), memory(&[70])], 5_000),
+            (300, 300),
+            "the size of what is in storage is not known"
+        );
     }
 
     #[test]

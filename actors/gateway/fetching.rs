@@ -14,6 +14,7 @@ use callboard_wire::fetch::{
     self as wire, AbortedTransaction, DivergingEpoch, FetchRequest, FetchResponse, PartitionFetched,
 };
 
+use super::answers::{AnswerShare, Waiting};
 use super::connection::ConnectionMessage;
 use super::fetch_asked::{self, Plan};
 use super::fetch_join::{DiskRead, FetchJoin, Next as Join};
@@ -21,6 +22,10 @@ use super::fetch_rows;
 use super::services::Services;
 use crate::broker::LeaderRoute;
 use crate::partition::{Fetch, FetchSlot, PartitionMessage};
+
+/// What is kept ready for the first batch that is read from storage, whose size is not known: Kafka's default for
+/// `message.max.bytes`.
+const BATCH_BYTES: usize = 1024 * 1024;
 
 /// What the connection does next.
 pub(super) enum Next {
@@ -30,6 +35,8 @@ pub(super) enum Next {
     WaitUntil(Duration),
     /// Read from storage on the pool.
     Read(ReadJob),
+    /// Wait for memory, then go on with [`Fetching::granted`].
+    Queue(Waiting),
     /// Send the answer.
     Answer(Result<Vec<Bytes>, EncodeError>),
 }
@@ -89,6 +96,8 @@ pub(super) struct Fetching {
     join: Option<FetchJoin<Box<PartitionFetched>>>,
     /// Divided answers that wait for what is read from storage.
     divided: Vec<PartitionFetched>,
+    /// The memory that the answer may have, once it is known that there is something to be sent.
+    share: Option<AnswerShare>,
 }
 
 impl Fetching {
@@ -105,7 +114,7 @@ impl Fetching {
         })?;
         let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
         let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0);
-        let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0).min(services.config.fetch_max_bytes);
+        let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0).min(services.config.answer_bytes());
         Ok(Self {
             caller,
             role,
@@ -119,6 +128,7 @@ impl Fetching {
             join: Some(FetchJoin::new(places.len(), min_bytes.min(max_bytes), !wait.is_zero() && min_bytes > 0)),
             places,
             divided: Vec::new(),
+            share: None,
         })
     }
 
@@ -214,9 +224,36 @@ impl Fetching {
         if self.join.is_some() { self.divide(services) } else { Next::Wait }
     }
 
+    /// There is memory for an answer: the leaders are asked anew, what they had shown was let go.
+    pub(super) fn granted(
+        &mut self,
+        share: Option<AnswerShare>,
+        myself: &ActorRef<ConnectionMessage>,
+        services: &Services,
+    ) -> Next {
+        self.share = share;
+        self.join = Some(FetchJoin::new(self.places.len(), 0, false));
+        self.start(myself, services)
+    }
+
+    /// The memory that the answer has, for as long as it is held.
+    pub(super) fn take_share(&mut self) -> Option<AnswerShare> {
+        self.share.take()
+    }
+
     fn divide(&mut self, services: &Services) -> Next {
         let Some(join) = self.join.take() else { return Next::Wait };
-        let (answers, reads) = join.finish(self.max_bytes, services.config.fetch_disk_bytes);
+        let disk_bytes = services.config.fetch_disk_bytes;
+        let planned = join.planned(self.max_bytes, disk_bytes, BATCH_BYTES);
+        if planned.most > 0 && self.share.is_none() {
+            // In its own time: who wants less is served first, and nothing is held while it waits.
+            match services.answers.ask(planned) {
+                Ok(share) => self.share = Some(share),
+                Err(waiting) => return Next::Queue(waiting),
+            }
+        }
+        let max_bytes = self.share.as_ref().map_or(0, AnswerShare::bytes).min(self.max_bytes);
+        let (answers, reads) = join.finish(max_bytes, disk_bytes.min(max_bytes));
         let logs = reads
             .into_iter()
             .filter_map(|read| Some((self.places[read.index as usize].route.as_ref().ok()?.log, read)))
@@ -230,7 +267,17 @@ impl Fetching {
                 None => PartitionFetched::refused(place.asked.partition, ErrorCode::NotLeaderOrFollower),
             })
             .collect();
+        self.count(logs.iter().map(|(_, read)| read.max_bytes.max(if read.min_one { BATCH_BYTES } else { 0 })).sum());
         if logs.is_empty() { self.encode(services) } else { Next::Read(ReadJob(logs)) }
+    }
+
+    /// Makes the share what the rows hold, and what is to be read.
+    fn count(&mut self, to_read: usize) {
+        let batches = self.divided.iter().flat_map(|row| &row.records);
+        let bytes = batches.map(Bytes::len).sum::<usize>() + to_read;
+        if let Some(share) = &mut self.share {
+            share.set(bytes);
+        }
     }
 
     /// The pool has read; an error there is that partition's answer.
@@ -254,6 +301,7 @@ impl Fetching {
                 }
             }
         }
+        self.count(0);
         self.encode(services)
     }
 

@@ -4,6 +4,7 @@
 //! `handlers` holds one file per other API. Deliberately absent: record decoding, decisions about metadata or offsets.
 
 mod address;
+mod answers;
 mod budget;
 mod connection;
 mod fetch_asked;
@@ -18,6 +19,7 @@ mod services;
 mod sessions;
 mod socket;
 
+pub(crate) use answers::Answers;
 pub(crate) use budget::Budget;
 pub(crate) use connection::ConnectionMessage;
 pub(crate) use listener::Listener;

@@ -10,6 +10,7 @@ use callboard_runtime::ActorRef;
 use callboard_storage::Storage;
 use callboard_telemetry::Metrics;
 
+use super::answers::Answers;
 use super::budget::Budget;
 use super::sessions::Sessions;
 use crate::broker::{GroupCoordinator, Published, PublishedReceiver};
@@ -34,10 +35,19 @@ pub(crate) struct GatewayConfig {
     pub groups: GroupConfig,
     /// Bytes of one fetch answer, whatever the client asks for (Kafka: `fetch.max.bytes` of the broker).
     pub fetch_max_bytes: usize,
+    /// Bytes of answers that one connection may hold until its client has taken them.
+    pub connection_answer_bytes: usize,
     /// Bytes of one fetch answer that are read from storage.
     pub fetch_disk_bytes: usize,
     /// The directory that all logs are in, as clients are told it.
     pub log_dir: String,
+}
+
+impl GatewayConfig {
+    /// Bytes of one fetch answer, but for a first batch that is larger.
+    pub(super) fn answer_bytes(&self) -> usize {
+        self.fetch_max_bytes.min(self.connection_answer_bytes)
+    }
 }
 
 /// What every connection works with.
@@ -62,6 +72,8 @@ pub(crate) struct Services {
     pub clock: Clock,
     /// Bytes of all requests in flight.
     pub budget: Budget,
+    /// Bytes of all answers to fetches that are not written yet.
+    pub answers: Answers,
     /// What clients read, remembered between their fetches.
     pub sessions: Sessions,
     /// Connections open now.

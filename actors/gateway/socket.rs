@@ -15,8 +15,9 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
+use super::answers::{AnswerShare, Answers};
 use super::budget::{Budget, Share, share};
-use super::connection::ConnectionMessage;
+use super::connection::{ConnectionMessage, Unread};
 
 /// Pieces handed to one `writev`; Linux takes 1,024 at most.
 const SLICES_MAX: usize = 64;
@@ -24,6 +25,8 @@ const SLICES_MAX: usize = 64;
 const REQUEST_MIN: usize = 1024;
 /// How long a client may be silent inside a request, while it holds a share of everyone's budget.
 const INSIDE: Duration = Duration::from_secs(10);
+/// How long a client may take nothing of its answers while others wait for the memory that they take.
+const UNREAD: Duration = Duration::from_secs(10);
 /// How long a silent connection keeps its read buffer.
 const KEEP_BUFFER: Duration = Duration::from_secs(2);
 
@@ -169,25 +172,52 @@ async fn first_of_silence(socket: &OwnedReadHalf, decoder: &mut FrameDecoder) ->
     }
 }
 
-/// One answer on its way to the client; the request's share of the budgets is held until it is written.
+/// One answer on its way to the client; the request's share of the budgets, and the answer's, are held until it is written.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) pieces: Vec<Bytes>,
     pub(super) share: Share,
+    pub(super) memory: Option<AnswerShare>,
+    /// What it counts for until it is written.
+    pub(super) unread: Unread,
 }
 
-/// Writes answers in order until the channel closes or the socket fails.
+/// Why a writer ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteEnd {
+    /// The client takes nothing.
+    #[error("the client left its answers unread for {0:?}")]
+    Unread(Duration),
+    /// The socket failed.
+    #[error(transparent)]
+    Socket(#[from] io::Error),
+}
+
+/// What a writer is held to.
+#[derive(Clone, Debug)]
+pub(super) struct WriteLimits {
+    /// How long a client may take no byte of its answers.
+    pub(super) idle: Duration,
+    /// Everyone's memory for answers: while others wait for it, [`UNREAD`] is the longest.
+    pub(super) all: Answers,
+}
+
+/// Writes answers in order until the channel closes, the socket fails or the client takes nothing for too long.
 pub(super) async fn write(
     mut socket: OwnedWriteHalf,
     mut answers: Receiver<Outgoing>,
+    connection: ActorRef<ConnectionMessage>,
+    limits: WriteLimits,
     metrics: Metrics,
-) -> io::Result<()> {
+) -> Result<(), WriteEnd> {
     let mut pieces: VecDeque<Bytes> = VecDeque::new();
-    let mut shares: Vec<Share> = Vec::new();
+    let mut shares: Vec<(Share, Option<AnswerShare>)> = Vec::new();
     while let Some(answer) = answers.recv().await {
+        let mut unread = Unread::default();
         let mut queue = |answer: Outgoing, pieces: &mut VecDeque<Bytes>| {
             pieces.extend(answer.pieces.into_iter().filter(|piece| !piece.is_empty()));
-            shares.push(answer.share);
+            shares.push((answer.share, answer.memory));
+            unread.add(answer.unread);
         };
         queue(answer, &mut pieces);
         // Whatever else is ready leaves in the same system call.
@@ -203,16 +233,37 @@ pub(super) async fn write(
                 *slice = IoSlice::new(piece);
                 used += 1;
             }
-            let written = socket.write_vectored(&slices[..used]).await?;
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
+            let written = write_some(&mut socket, &slices[..used], &limits).await?;
             metrics.response_bytes.add(written as u64);
             advance(&mut pieces, written);
         }
         shares.clear();
+        if unread != Unread::default() {
+            // A connection that has ended needs to know no more.
+            drop(connection.tell_answer(ConnectionMessage::Written(unread)));
+        }
     }
-    socket.shutdown().await
+    Ok(socket.shutdown().await?)
+}
+
+/// Writes as much as the client takes: a byte at least.
+async fn write_some(
+    socket: &mut OwnedWriteHalf,
+    slices: &[IoSlice<'_>],
+    limits: &WriteLimits,
+) -> Result<usize, WriteEnd> {
+    let step = UNREAD.min(limits.idle);
+    let mut unread = Duration::ZERO;
+    loop {
+        match timeout(step, socket.write_vectored(slices)).await {
+            Ok(Ok(0)) => return Err(WriteEnd::Socket(io::ErrorKind::WriteZero.into())),
+            Ok(written) => return Ok(written?),
+            Err(_) => unread += step,
+        }
+        if unread >= limits.idle || limits.all.is_short() {
+            return Err(WriteEnd::Unread(unread));
+        }
+    }
 }
 
 fn advance(pieces: &mut VecDeque<Bytes>, mut written: usize) {

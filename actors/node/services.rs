@@ -13,7 +13,7 @@ use callboard_telemetry::Metrics;
 use crate::broker::PublishedReceiver;
 use crate::clock::Clock;
 use crate::controller::ControllerMessage;
-use crate::gateway::{Budget, GatewayConfig, Services, Sessions};
+use crate::gateway::{Answers, Budget, GatewayConfig, Services, Sessions};
 use crate::storage::Pool;
 
 /// Bytes of one fetch answer that are read from storage at once: a reader that catches up asks again at once.
@@ -49,6 +49,7 @@ impl ServicesMaker {
                 auto_create_topics: kafka.auto_create_topics_enable,
                 groups: self.settings.groups.config(),
                 fetch_max_bytes: self.configs.fetch_max_bytes(),
+                connection_answer_bytes: kafka.connection_answers_max_bytes.as_usize(),
                 fetch_disk_bytes: FETCH_DISK_BYTES,
                 log_dir: crate::node_config::log_dir(&self.settings),
             },
@@ -61,6 +62,7 @@ impl ServicesMaker {
             pool: self.pool.clone(),
             clock: self.clock,
             budget: Budget::new(kafka.in_flight_max_bytes.as_usize()),
+            answers: Answers::new(kafka.answers_max_bytes.as_usize()),
             sessions: Sessions::new(kafka.max_incremental_fetch_session_cache_slots as usize),
             open: AtomicUsize::new(0),
             accepted: AtomicU64::new(0),

@@ -1,4 +1,4 @@
-//! What the gateway decides: fetch sessions, pages of topics, answers to elections, quotas and
+//! What the gateway decides: memory for answers, fetch sessions, pages of topics, answers to elections, quotas and
 //! deletions. Values in, values out.
 //!
 //! Invariant: no request makes a table here grow past its bounds.
@@ -8,6 +8,7 @@
 pub mod deletion;
 pub mod election;
 mod fetch_session;
+mod ledger;
 pub mod page;
 pub mod quota;
 pub mod reassignment;
@@ -15,3 +16,4 @@ pub mod reassignment;
 pub use fetch_session::{
     Asked, Begun, Bounds, FetchSessions, Finished, Followup, IdSpace, Seen, SessionRequest, TopicRef,
 };
+pub use ledger::{Ledger, Place, Wish};

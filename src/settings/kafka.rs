@@ -25,7 +25,13 @@ section! {
         connection_in_flight_max_bytes: ByteSize = "32MiB", unit "bytes", from "1KiB" to "16GiB";
         /// Requests of all connections being worked on, in bytes: beyond that no connection is read until some are answered.
         in_flight_max_bytes: ByteSize = "512MiB", unit "bytes", from "1MiB" to "256GiB", kafka "queued.max.request.bytes";
-        /// A connection that has been silent for this long is closed.
+        /// Answers that one connection holds until its client has read them, in bytes: a fetch gets at most this much at once,
+        /// but one batch always, and nothing more is read for a client that leaves more than this unread.
+        connection_answers_max_bytes: ByteSize = "8MiB", unit "bytes", from "1KiB" to "1GiB";
+        /// Answers to fetches that all connections hold until their clients have read them, in bytes. As it runs short each
+        /// fetch gets fewer bytes, at last they wait, and who reads nothing for ten seconds meanwhile is closed.
+        answers_max_bytes: ByteSize = "128MiB", unit "bytes", from "1MiB" to "256GiB";
+        /// A connection that has been silent for this long is closed, and so is one that leaves its answers unread for as long.
         connections_max_idle: Duration = "10m", unit "time", from "1s" to "365d", kafka "connections.max.idle.ms";
         /// Fetch sessions kept at the same time; who gets none says with every fetch what it reads. 0 turns them off.
         max_incremental_fetch_session_cache_slots: u32 = "1000", unit "sessions", from "0" to "1000000", kafka "max.incremental.fetch.session.cache.slots";

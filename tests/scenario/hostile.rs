@@ -178,6 +178,33 @@ fn a_client_that_never_reads_holds_little_and_disturbs_nobody() {
     rig.stop();
 }
 
+#[test]
+fn answers_that_nobody_reads_take_a_bounded_memory_and_hold_others_up_for_a_while_only() {
+    let rig = Rig::with(|settings| {
+        settings.storage.tail_cache_bytes = ByteSize(0);
+        settings.kafka.answers_max_bytes = ByteSize(16 << 20);
+    });
+    let mut good = connect(&rig);
+    good.create_topic("orders", 1, &[("max.message.bytes", "2000000")]).expect("a topic");
+    for _ in 0..8 {
+        append(&mut good, "orders", large(1_000_000));
+    }
+    let before = resident_bytes();
+    let mut lazy: Vec<_> = (0..40).map(|_| connect(&rig)).collect();
+    for client in &mut lazy {
+        for _ in 0..20 {
+            let fetch = whole_fetch(client.connection().next_correlation_id());
+            client.connection().send(ApiKey::Fetch, 11, &fetch, true).expect("sent");
+        }
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    let grown = resident_bytes().saturating_sub(before);
+    assert!(grown < 128 << 20, "{grown} bytes are held for clients that do not read");
+    // It has to wait until some of the others are closed.
+    assert_eq!(all(&mut good, "orders", 0).len(), 8);
+    rig.stop();
+}
+
 /// A fetch of everything in `orders`, version 11.
 fn whole_fetch(correlation_id: i32) -> Bytes {
     use callboard_wire::messages::client::{FetchRequest, encode_fetch, fetch_request};
