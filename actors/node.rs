@@ -16,6 +16,7 @@
 //! ```
 //! Each branch is a supervisor of its own, so only an escalation reaches its neighbours.
 
+mod handles;
 mod opening;
 mod services;
 mod tree;
@@ -32,7 +33,8 @@ use callboard_settings::{Problem, Settings, SettingsError};
 use callboard_storage::{Committer, DataDir, Storage};
 use callboard_telemetry::Metrics;
 
-use opening::{bind, check_file_limit, open};
+use handles::Handles;
+use opening::{bind, open};
 use tree::Parts;
 
 use crate::storage::Pool;
@@ -69,9 +71,10 @@ impl Node {
     pub fn start(settings: Settings, version: &'static str) -> Result<Self, NodeError> {
         let kafka = bind("kafka.listen", &settings.kafka.listen)?;
         let admin = bind("admin.listen", &settings.admin.listen)?;
-        check_file_limit()?;
-        let (storage, metadata, folder, cluster) = open(&settings)?;
-        Parts { settings, storage, metadata, folder, cluster, kafka, admin }.assemble(version)
+        let handles = Handles::divide(callboard_storage::raise_open_file_limit())?;
+        let (storage, metadata, folder, cluster) = open(&settings, handles.tables)?;
+        Parts { settings, storage, metadata, folder, cluster, kafka, admin, client_handles: handles.clients }
+            .assemble(version)
     }
 
     /// Whether a node could start with these settings, as far as that can be told without starting one.

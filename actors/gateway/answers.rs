@@ -59,7 +59,8 @@ impl Answers {
     }
 
     /// Bytes that answers hold.
-    pub(crate) fn held(&self) -> usize {
+    #[cfg(test)]
+    fn held(&self) -> usize {
         self.state().ledger.taken()
     }
 

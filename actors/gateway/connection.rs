@@ -23,6 +23,7 @@ use super::budget::{Budget, Share};
 use super::fetching::{self, Caller, Fetching};
 use super::handlers;
 use super::produce::{self, ProduceJoin};
+use super::seat::Seat;
 use super::services::Services;
 use super::socket::{self, Outgoing, ReadEnd, ReadLimits, WriteEnd, WriteLimits};
 
@@ -137,6 +138,7 @@ pub(crate) struct Unread {
 
 /// One client.
 pub(super) struct Connection {
+    _seat: Seat,
     services: Arc<Services>,
     number: u64,
     socket: Option<StdStream>,
@@ -195,11 +197,11 @@ enum Close {
 
 impl Connection {
     /// A connection on an accepted socket.
-    pub(super) fn new(socket: StdStream, number: u64, services: Arc<Services>) -> Self {
-        services.open.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn new(socket: StdStream, number: u64, seat: Seat, services: Arc<Services>) -> Self {
         services.metrics.connection_opened();
         Self {
             services,
+            _seat: seat,
             number,
             peer: socket.peer_addr().ok(),
             local: socket.local_addr().ok(),
@@ -565,7 +567,6 @@ impl Actor for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.services.open.fetch_sub(1, Ordering::Relaxed);
         self.services.metrics.connection_closed(self.close_reason);
     }
 }

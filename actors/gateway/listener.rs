@@ -8,8 +8,10 @@ use std::time::Duration;
 use callboard_runtime::{Actor, ChildSpec, Context, Failure, Limits, Message, Placement, Restart, SupervisorRef};
 use callboard_telemetry::Refusal;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, timeout_at};
 
 use super::connection::Connection;
+use super::seat::{Refused, Seat};
 use super::services::Services;
 
 /// Requests and answers that may wait in a connection's mailbox. The bytes are bounded by the budgets.
@@ -70,39 +72,58 @@ impl Actor for Listener {
 }
 
 async fn accept(listener: TcpListener, connections: SupervisorRef, services: Arc<Services>) {
+    let mut refused = Refused::since(Instant::now());
     loop {
-        let stream = match listener.accept().await {
+        if let Some(told) = refused.tell(Instant::now()) {
+            told.log(&services);
+        }
+        let accepted = match refused.due() {
+            None => listener.accept().await,
+            Some(due) => match timeout_at(due, listener.accept()).await {
+                Ok(accepted) => accepted,
+                Err(_) => continue,
+            },
+        };
+        let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::warn!(%error, "a client could not be accepted");
+                services.metrics.connection_refused(Refusal::System);
+                refused.failed(error);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        // Can be changed at any time.
-        let max = services.now().image.max_connections(services.me, &services.settings);
-        if services.open.load(Ordering::Relaxed) >= max {
-            services.metrics.connection_refused(Refusal::Limit);
-            tracing::warn!(max, "a client was refused: too many connections");
-            continue;
-        }
+        let seat = match Seat::take(&services) {
+            Ok(seat) => seat,
+            Err(refusal) => {
+                services.metrics.connection_refused(refusal);
+                refused.note(refusal);
+                continue;
+            }
+        };
         // A listener that starts anew must not give out the numbers of connections that are still there.
         let number = services.accepted.fetch_add(1, Ordering::Relaxed) + 1;
-        if let Err(error) = admit(stream, number, &connections, &services) {
+        if let Err(error) = admit(stream, seat, number, &connections, &services) {
             tracing::debug!(%error, "a client left before it was served");
         }
     }
 }
 
-fn admit(stream: TcpStream, number: u64, connections: &SupervisorRef, services: &Arc<Services>) -> std::io::Result<()> {
+fn admit(
+    stream: TcpStream,
+    seat: Seat,
+    number: u64,
+    connections: &SupervisorRef,
+    services: &Arc<Services>,
+) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     // The socket moves to the arbiter of its actor.
-    let socket = Mutex::new(Some(stream.into_std()?));
+    let socket = Mutex::new(Some((stream.into_std()?, seat)));
     let services = Arc::clone(services);
     let spec = ChildSpec::worker(format!("{number}"), move |_| {
         let socket = socket.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let socket = socket.ok_or("a connection is never restarted: its client dials again")?;
-        Ok(Connection::new(socket, number, Arc::clone(&services)))
+        let (socket, seat) = socket.ok_or("a connection is never restarted: its client dials again")?;
+        Ok(Connection::new(socket, number, seat, Arc::clone(&services)))
     })
     .restart(Restart::Temporary)
     .limits(MAILBOX)

@@ -15,6 +15,7 @@ mod handlers;
 mod listener;
 mod produce;
 mod redirect;
+mod seat;
 mod services;
 mod sessions;
 mod socket;

@@ -39,6 +39,8 @@ pub(crate) struct GatewayConfig {
     pub connection_answer_bytes: usize,
     /// Bytes of one fetch answer that are read from storage.
     pub fetch_disk_bytes: usize,
+    /// Clients that the limit of open files has room for, beside what storage needs.
+    pub client_handles: usize,
     /// The directory that all logs are in, as clients are told it.
     pub log_dir: String,
 }
@@ -76,7 +78,7 @@ pub(crate) struct Services {
     pub answers: Answers,
     /// What clients read, remembered between their fetches.
     pub sessions: Sessions,
-    /// Connections open now.
+    /// Clients that have been let in and have not gone.
     pub open: AtomicUsize,
     /// Connections accepted so far: the number of the newest.
     pub accepted: AtomicU64,

@@ -26,20 +26,10 @@ pub(super) fn bind(key: &'static str, address: &HostPort) -> Result<Arc<StdListe
     Ok(Arc::new(listener))
 }
 
-/// Files that a small node needs: tables, logs, sockets of the first clients.
-const FILES_MIN: u64 = 512;
-
-pub(super) fn check_file_limit() -> Result<(), NodeError> {
-    let limit = callboard_storage::raise_open_file_limit();
-    if limit < FILES_MIN {
-        return Err(NodeError::FileLimit { limit, needed: FILES_MIN });
-    }
-    Ok(())
-}
-
 pub(super) type Opened = (Arc<dyn Storage>, Arc<dyn MetadataLog>, Option<DataDir>, ClusterId);
 
-pub(super) fn open(settings: &Settings) -> Result<Opened, NodeError> {
+/// Opens what a node keeps, with `tables` files of the journal at most held open.
+pub(super) fn open(settings: &Settings, tables: u32) -> Result<Opened, NodeError> {
     let fresh = ClusterId(TopicId(uuid::Uuid::new_v4()).to_string().into());
     if settings.storage.memory {
         let cluster = settings.node.cluster_id.clone().unwrap_or(fresh);
@@ -64,6 +54,7 @@ pub(super) fn open(settings: &Settings) -> Result<Opened, NodeError> {
         memtables_bytes: settings.storage.memtables_total_bytes.as_usize(),
         disk_reserve_bytes: settings.storage.disk_reserve_bytes.get(),
         accept_data_loss: settings.storage.accept_data_loss,
+        open_files: tables,
         ..StorageOptions::default()
     })?;
     tell_recovery(&journal);

@@ -30,6 +30,7 @@ pub(super) struct ServicesMaker {
     pub(super) pool: Pool,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
+    pub(super) client_handles: usize,
     pub(super) made: OnceLock<Arc<Services>>,
 }
 
@@ -51,6 +52,7 @@ impl ServicesMaker {
                 fetch_max_bytes: self.configs.fetch_max_bytes(),
                 connection_answer_bytes: kafka.connection_answers_max_bytes.as_usize(),
                 fetch_disk_bytes: FETCH_DISK_BYTES,
+                client_handles: self.client_handles,
                 log_dir: crate::node_config::log_dir(&self.settings),
             },
             settings: self.configs.clone(),

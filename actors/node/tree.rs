@@ -39,11 +39,13 @@ pub(super) struct Parts {
     pub(super) cluster: ClusterId,
     pub(super) kafka: Arc<StdListener>,
     pub(super) admin: Arc<StdListener>,
+    /// Clients that the limit of open files has room for.
+    pub(super) client_handles: usize,
 }
 
 impl Parts {
     pub(super) fn assemble(self, version: &'static str) -> Result<Node, NodeError> {
-        let Parts { settings, storage, metadata, folder, cluster, kafka, admin } = self;
+        let Parts { settings, storage, metadata, folder, cluster, kafka, admin, client_handles } = self;
         let me = settings.node.id;
         let clock = Clock::start();
         let metrics = Metrics::new(MetricsOptions {
@@ -142,6 +144,7 @@ impl Parts {
             pool: pool.clone(),
             clock,
             metrics: metrics.clone(),
+            client_handles,
             made: OnceLock::new(),
         };
         let ready_gate = Arc::clone(&ready);

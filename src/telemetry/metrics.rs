@@ -27,6 +27,8 @@ pub struct MetricsOptions {
 pub enum Refusal {
     /// `kafka.max_connections` is reached.
     Limit,
+    /// The limit of open files leaves no more for clients.
+    Files,
     /// The system gave no file descriptor or memory for it.
     System,
     /// The node is stopping.
@@ -152,7 +154,7 @@ pub struct Handles {
     started: f64,
     connections: Gauge,
     connections_accepted: Counter,
-    refused: ByReason<3>,
+    refused: ByReason<4>,
     closed: ByReason<5>,
     reads: ByReason<2>,
     series_dropped: Counter,
@@ -229,7 +231,7 @@ impl Metrics {
             started: unix_seconds(),
             connections: Gauge::default(),
             connections_accepted: Counter::default(),
-            refused: ByReason::new(["limit", "system", "stopping"]),
+            refused: ByReason::new(["limit", "files", "system", "stopping"]),
             closed: ByReason::new(["client", "idle", "bad_request", "failure", "stopping"]),
             reads: ByReason::new(["memory", "disk"]),
             series_dropped: Counter::default(),
