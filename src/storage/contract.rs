@@ -277,6 +277,23 @@ pub fn survivors_that_do_not_fit_are_refused(storage: &dyn Storage) {
     assert_eq!(storage.read(log, Offset(0), END, ALL, true).expect("reads").bytes, joined(&batches));
 }
 
+pub fn what_survivors_left_behind_does_not_come_back_when_the_log_is_cut_there(storage: &dyn Storage) {
+    let log = one_log(storage);
+    let replace = |from: i64, until: i64, batches: &[StoredBatch]| {
+        let (from, until) = (Offset(from), Offset(until));
+        apply(storage, write(log, vec![LogWrite::Replace { from, until, batches: batches.to_vec() }]));
+    };
+    let mut batches = append(storage, log, &[1; 6]);
+    replace(0, 6, &batches);
+    batches.extend(append(storage, log, &[1; 4]));
+    // They cannot stand where the first ones still are, and take the log's middle elsewhere.
+    replace(4, 8, &batches[4..8]);
+    apply(storage, write(log, vec![LogWrite::Truncate(Offset(4))]));
+    assert_eq!(storage.end_offset(log), Ok(Offset(4)));
+    let headers: Vec<_> = batches[..4].iter().map(|batch| batch.header).collect();
+    assert_eq!(storage.headers(log, Offset(0)), Ok(headers));
+}
+
 pub fn state_is_kept_by_log_and_kind_in_the_order_of_keys(storage: &dyn Storage) {
     let log = one_log(storage);
     let other = storage.create_log(topic(1), PartitionIndex(1), RetentionClass::UNBOUNDED).expect("creates");
@@ -380,6 +397,7 @@ macro_rules! contract_tests {
             survivors_take_the_place_of_batches_and_holes_are_read_across,
             survivors_may_be_replaced_again_and_cut_and_nothing_old_comes_back,
             survivors_that_do_not_fit_are_refused,
+            what_survivors_left_behind_does_not_come_back_when_the_log_is_cut_there,
             state_is_kept_by_log_and_kind_in_the_order_of_keys,
             a_dropped_log_is_gone_and_its_number_stays_unused,
             a_log_may_change_its_class_and_stays_readable,

@@ -40,6 +40,10 @@ pub struct Options {
     pub evacuate_after: Option<Duration>,
     /// Bytes that one call of maintenance copies at most.
     pub evacuate_bytes: u64,
+    /// Bytes of batches from which on a group's batches are written to files beside the database instead of into it.
+    pub spill_group_bytes: usize,
+    /// Bytes from which on a batch of such a group goes there; smaller ones cost less inside.
+    pub spill_batch_bytes: usize,
     /// Go on after losing data: what cannot be read is given up, a copy of the damaged folder is kept.
     pub accept_data_loss: bool,
 }
@@ -58,6 +62,8 @@ impl Default for Options {
             evacuate_below_percent: 35,
             evacuate_after: None,
             evacuate_bytes: 64 * MIB as u64,
+            spill_group_bytes: MIB / 4,
+            spill_batch_bytes: 4 << 10,
             accept_data_loss: false,
         }
     }

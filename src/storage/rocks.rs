@@ -3,6 +3,7 @@
 //! ```text
 //! <folder>/floor   <folder>/clean   proof of what was synced (floor.rs)
 //! <folder>/db/                      the database (families and keys: keys.rs)
+//! <folder>/payload/                 batches of large groups, a file per generation (payload.rs)
 //! ```
 //! A log's batches lie in one or more generations; its *ranges* say from which offset on in which. A generation is
 //! dropped whole when no log has records in it; records that hold one up are copied to the newest (maintain.rs).
@@ -21,6 +22,7 @@ mod keys;
 mod leaving;
 mod maintain;
 mod open;
+mod payload;
 mod read;
 mod space;
 
@@ -73,6 +75,7 @@ pub struct RocksStorage {
     floor: floor::Floor,
     space: space::SpaceGate,
     leaving: leaving::Leaving,
+    payloads: payload::Payloads,
     closed: AtomicBool,
     recovery: Recovery,
 }

@@ -4,15 +4,17 @@
 //! logs' states. The copies replace the originals when the database has taken the batch.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use callboard_model::{JournalWrite, LogId, LogWrite, Offset};
+use callboard_model::{JournalWrite, LogId, LogWrite, Offset, StoredBatch};
 use rocksdb::{FlushOptions, WriteBatch, WriteOptions};
 
 use super::catalogue::{Generation, Log, LogState, Range, range_of};
 use super::families::{LOGS, RANGES};
-use super::keys::{GenerationEntry, NEXT_GENERATION_KEY, batch_key, generation_key, log_limit, state_key};
+use super::keys::{GenerationEntry, NEXT_GENERATION_KEY, batch_key, generation_key, log_limit, payload_key, state_key};
+use super::payload::Spill;
 use super::{Handle, RocksStorage, Writer};
 use crate::{RetentionClass, StorageError};
 
@@ -52,6 +54,8 @@ struct Group<'a> {
     logs: HashMap<LogId, Staged>,
     handles: HashMap<u32, Handle<'a>>,
     bytes: BTreeMap<u32, u64>,
+    /// What goes to the generations' own files; `None` if the group is too small for that.
+    spills: Option<BTreeMap<u32, Spill>>,
     room: Option<Result<(), StorageError>>,
 }
 
@@ -81,7 +85,9 @@ impl RocksStorage {
 
     /// Performs the first writes of a group as one, up to one that has to see them in the database.
     fn apply_together(&self, writer: &mut Writer, writes: &[JournalWrite]) -> Vec<Result<(), StorageError>> {
-        let capacity = writes.iter().map(JournalWrite::batch_bytes).sum::<usize>() + 64 * writes.len();
+        let bytes = writes.iter().map(JournalWrite::batch_bytes).sum::<usize>();
+        let spills = bytes >= self.options.spill_group_bytes;
+        let capacity = if spills { 0 } else { bytes } + 64 * writes.len();
         let mut group = Group {
             storage: self,
             writer,
@@ -89,6 +95,7 @@ impl RocksStorage {
             logs: HashMap::new(),
             handles: HashMap::new(),
             bytes: BTreeMap::new(),
+            spills: spills.then(BTreeMap::new),
             room: None,
         };
         let mut results = Vec::with_capacity(writes.len());
@@ -121,7 +128,7 @@ impl RocksStorage {
         let generation = Generation::new(class, seq, GenerationEntry::default(), 0);
         let failed = |error: rocksdb::Error| {
             if super::damage::is_no_space(&error) {
-                self.space.no_space(&error)
+                self.space.no_space(error.as_ref())
             } else {
                 StorageError::engine("create generation", &error)
             }
@@ -135,6 +142,28 @@ impl RocksStorage {
         let generation = self.generations.insert(generation);
         writer.open.insert(class, Arc::clone(&generation));
         Ok(generation)
+    }
+
+    /// Writes batches to their generations' own files and syncs these: places are written when what they point to is
+    /// safe. Stages how long the files are with it.
+    pub(super) fn spill_all(&self, batch: &mut WriteBatch, spills: &BTreeMap<u32, Spill>) -> Result<(), StorageError> {
+        for (seq, spill) in spills {
+            self.payloads.write(*seq, spill).map_err(|error| match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => self.space.no_space(&error.to_string()),
+                _ => StorageError::io("write batches to", self.payloads.path(*seq), error),
+            })?;
+            batch.put(payload_key(*seq), spill.end().to_be_bytes());
+        }
+        Ok(())
+    }
+
+    /// Notes what went to the generations' files, once their places are written.
+    pub(super) fn spilled(&self, spills: &BTreeMap<u32, Spill>) {
+        for (seq, spill) in spills {
+            if let Some(generation) = self.generations.get(*seq) {
+                generation.payload.store(spill.end(), Ordering::Release);
+            }
+        }
     }
 
     /// Takes a generation out of use for appends and has it written to its files.
@@ -282,7 +311,7 @@ impl Group<'_> {
                     };
                     fresh.retain(|base| *base < cut);
                     if cut < end {
-                        touched.extend(staged.state.ranges[range_of(&staged.state.ranges, cut)..].iter().copied());
+                        touched.extend(cut_ranges(&staged.state.ranges, cut).iter().copied());
                     }
                     end = start.max(cut);
                     cuts.push(cut);
@@ -329,10 +358,10 @@ impl Group<'_> {
                         staged.state.ranges = staged.state.ranges.iter().copied().chain([range]).collect();
                         self.batch.put_cf(&self.storage.fixed(RANGES), key, seq.to_be_bytes());
                     }
-                    self.batch.put_cf(&self.handles[&seq], key, &stored.bytes);
-                    *self.bytes.entry(seq).or_default() += stored.bytes.len() as u64;
                     staged.end = stored.header.end_offset();
                     staged.appended.push(base);
+                    put_batch(&mut self.batch, self.storage, &self.handles, &mut self.spills, seq, &key, stored);
+                    *self.bytes.entry(seq).or_default() += stored.bytes.len() as u64;
                 }
                 LogWrite::SetStart(to) => {
                     if *to > staged.state.start {
@@ -351,7 +380,7 @@ impl Group<'_> {
                     let seq = places.survivors.expect("found by the caller for every write that replaces");
                     for stored in batches {
                         let key = batch_key(write.log, stored.header.base_offset);
-                        self.batch.put_cf(&self.handles[&seq], key, &stored.bytes);
+                        put_batch(&mut self.batch, self.storage, &self.handles, &mut self.spills, seq, &key, stored);
                         *self.bytes.entry(seq).or_default() += stored.bytes.len() as u64;
                     }
                     let ranges = replaced_ranges(&staged.state.ranges, *from, *until, staged.end, seq);
@@ -376,17 +405,20 @@ impl Group<'_> {
             let entry = staged.log.entry(&staged.state);
             self.batch.put_cf(&self.storage.fixed(LOGS), staged.log.id.0.to_be_bytes(), entry.to_bytes());
         }
+        let spills = self.spills.take().unwrap_or_default();
+        self.storage.spill_all(&mut self.batch, &spills)?;
         if !self.batch.is_empty() {
             let written = self.storage.db.write_opt(self.batch, &WriteOptions::default());
             written.map_err(|error| {
                 if super::damage::is_no_space(&error) {
-                    self.storage.space.no_space(&error)
+                    self.storage.space.no_space(error.as_ref())
                 } else {
                     StorageError::engine("write to the journal", &error)
                 }
             })?;
             self.storage.space.wrote();
         }
+        self.storage.spilled(&spills);
         for (seq, bytes) in self.bytes {
             if let Some(generation) = self.storage.generations.get(seq) {
                 generation.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -400,6 +432,33 @@ impl Group<'_> {
     }
 }
 
+/// Stages a batch: itself, or its place in the generation's file.
+fn put_batch(
+    batch: &mut WriteBatch,
+    storage: &RocksStorage,
+    handles: &HashMap<u32, Handle<'_>>,
+    spills: &mut Option<BTreeMap<u32, Spill>>,
+    seq: u32,
+    key: &[u8],
+    stored: &StoredBatch,
+) {
+    let large = stored.bytes.len() >= storage.options.spill_batch_bytes;
+    match spills.as_mut().filter(|_| large) {
+        Some(spills) => {
+            let held = || storage.generations.get(seq).map_or(0, |generation| generation.payload());
+            let spill = spills.entry(seq).or_insert_with(|| Spill::behind(held()));
+            batch.put_cf(&handles[&seq], key, spill.push(stored.bytes.clone()).to_bytes());
+        }
+        None => batch.put_cf(&handles[&seq], key, &stored.bytes),
+    }
+}
+
+/// The ranges in which a cut deletes: from the one that will be the last on. It comes to reach as far as the log does, and
+/// may have batches there that it left behind when a later range took their place.
+fn cut_ranges(ranges: &[Range], cut: Offset) -> &[Range] {
+    &ranges[ranges.partition_point(|range| range.first < cut).saturating_sub(1)..]
+}
+
 /// Stages the deletion of everything from `cut` on, a batch's edge.
 fn truncate(
     batch: &mut WriteBatch,
@@ -411,8 +470,7 @@ fn truncate(
 ) {
     let log = staged.log.id;
     let ranges = Arc::clone(&staged.state.ranges);
-    let from = range_of(&ranges, cut);
-    for range in &ranges[from..] {
+    for range in cut_ranges(&ranges, cut) {
         debug_assert!(
             handles.contains_key(&range.generation) || appending.is_some(),
             "handles were taken while planning"

@@ -104,6 +104,8 @@ pub(super) struct Generation {
     pub(super) name: String,
     /// Bytes of batches appended, or of files as found at the start.
     pub(super) bytes: AtomicU64,
+    /// Bytes of its file of batches; changed by the writer only.
+    pub(super) payload: AtomicU64,
     sealed: AtomicBool,
     created: Mutex<Option<Timestamp>>,
 }
@@ -115,6 +117,7 @@ impl Generation {
             class,
             name: generation_name(class, seq),
             bytes: AtomicU64::new(bytes),
+            payload: AtomicU64::new(0),
             sealed: AtomicBool::new(entry.sealed),
             created: Mutex::new(entry.created.map(Timestamp)),
         }
@@ -130,6 +133,10 @@ impl Generation {
 
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn payload(&self) -> u64 {
+        self.payload.load(Ordering::Acquire)
     }
 
     pub(super) fn created(&self) -> Option<Timestamp> {

@@ -1,13 +1,14 @@
 //! Keys and small values of the database, byte by byte.
 //!
 //! ```text
-//! log.<class>.<seq>            log u32 BE | base offset u64 BE              -> whole batch; what compaction left lies in
-//!                                                                           a class of its own, -cleaned
+//! log.<class>.<seq>            log u32 BE | base offset u64 BE              -> whole batch, or its place (payload.rs); what
+//!                                                                           compaction left lies in a class of its own, -cleaned
 //! logs                         log u32 BE                                   -> topic 16 | partition i32 | class u8 | start i64
 //! ranges                       log u32 BE | first offset u64 BE             -> generation u32
 //! epochs, producers, index, compaction   log u32 BE | key                   -> value
 //! default                      "format" -> u32, "next_log" -> u32, "next_generation" -> u32,
-//!                              "generation/" seq u32 BE                     -> sealed u8 | created i64
+//!                              "generation/" seq u32 BE                     -> sealed u8 | created i64,
+//!                              "payload/" seq u32 BE                        -> bytes of its file u64
 //! ```
 
 use callboard_model::{LogId, Offset, PartitionIndex, TopicId};
@@ -18,6 +19,7 @@ pub(super) const FORMAT_KEY: &[u8] = b"format";
 pub(super) const NEXT_LOG_KEY: &[u8] = b"next_log";
 pub(super) const NEXT_GENERATION_KEY: &[u8] = b"next_generation";
 const GENERATION_PREFIX: &[u8] = b"generation/";
+const PAYLOAD_PREFIX: &[u8] = b"payload/";
 
 /// Bytes of a log's number before each key of it.
 pub(super) const LOG_LEN: usize = 4;
@@ -59,6 +61,15 @@ pub(super) fn state_limit(log: LogId) -> Option<[u8; LOG_LEN]> {
 
 pub(super) fn generation_key(seq: u32) -> Vec<u8> {
     [GENERATION_PREFIX, &seq.to_be_bytes()[..]].concat()
+}
+
+/// How much of a generation's file belongs to it: beyond that there is what a crash left.
+pub(super) fn payload_key(seq: u32) -> Vec<u8> {
+    [PAYLOAD_PREFIX, &seq.to_be_bytes()[..]].concat()
+}
+
+pub(super) fn read_u64(value: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(value.try_into().ok()?))
 }
 
 pub(super) fn read_u32(value: &[u8]) -> Option<u32> {

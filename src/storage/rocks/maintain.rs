@@ -5,15 +5,17 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use callboard_model::{Offset, Timestamp};
-use rocksdb::{FlushOptions, WriteBatch};
+use rocksdb::{FlushOptions, ReadOptions, WriteBatch};
 
 use super::apply::{joined, stage_ranges};
 use super::catalogue::{Generation, Log, Range};
 use super::families::RANGES;
-use super::keys::{batch_key, generation_key, log_limit, read_batch_key};
+use super::keys::{batch_key, generation_key, log_limit, payload_key, read_batch_key};
+use super::payload::{Spill, batch_len};
 use super::read::seek_holding;
-use super::{RocksStorage, Writer};
+use super::{Handle, RocksStorage, Writer};
 use crate::{MaintenanceReport, StorageError};
 
 /// Bytes copied while writers wait.
@@ -76,7 +78,7 @@ impl RocksStorage {
         let Some(handle) = self.generation_handle(generation.seq) else { return 0 };
         let files = self.db.get_column_family_metadata_cf(&handle).size;
         let memory = self.db.property_int_value_cf(&handle, rocksdb::properties::CUR_SIZE_ALL_MEM_TABLES);
-        files + memory.ok().flatten().unwrap_or(0)
+        files + memory.ok().flatten().unwrap_or(0) + generation.payload()
     }
 
     /// Bytes of a generation's files; `None` while it has something in memory only, which is then written out.
@@ -91,7 +93,7 @@ impl RocksStorage {
             let _ = self.db.flush_cf_opt(&handle, &flush);
             return None;
         }
-        Some(self.db.get_column_family_metadata_cf(&handle).size)
+        Some(self.db.get_column_family_metadata_cf(&handle).size + generation.payload())
     }
 
     /// Notes when a generation was first seen.
@@ -155,7 +157,7 @@ impl RocksStorage {
             return false;
         }
         let Some(handle) = self.generation_handle(generation.seq) else { return false };
-        let files = self.db.get_column_family_metadata_cf(&handle).size;
+        let files = self.db.get_column_family_metadata_cf(&handle).size + generation.payload();
         let percent = u64::from(self.options.evacuate_below_percent);
         files >= self.options.generation_bytes / HOLLOW_PART
             && self.live_bytes(generation, held) * 100 <= files * percent
@@ -198,6 +200,9 @@ impl RocksStorage {
             let bytes = self.bytes_of(&generation);
             self.generations.remove(generation.seq);
             self.db.drop_cf(&generation.name).map_err(|error| StorageError::engine("drop generation", &error))?;
+            self.payloads
+                .remove(generation.seq)
+                .map_err(|error| StorageError::io("remove", self.payloads.path(generation.seq), error))?;
             report.dropped.push(generation.seq);
             report.dropped_bytes += bytes;
         }
@@ -210,7 +215,8 @@ impl RocksStorage {
         let goes = |family: &str| dead.iter().any(|generation| generation.name == family);
         let folder = self.folder.join(super::open::DB_FOLDER);
         let files = files.into_iter().filter(|file| goes(&file.column_family_name));
-        self.leaving.name(files.map(|file| folder.join(file.name.trim_start_matches('/'))));
+        let payloads = dead.iter().map(|generation| self.payloads.path(generation.seq));
+        self.leaving.name(files.map(|file| folder.join(file.name.trim_start_matches('/'))).chain(payloads));
     }
 
     /// Removes the logs' ranges in generations that go.
@@ -233,6 +239,7 @@ impl RocksStorage {
         }
         for generation in dead {
             batch.delete(generation_key(generation.seq));
+            batch.delete(payload_key(generation.seq));
         }
         self.write("drop generation", batch)?;
         for (log, ranges) in changed {
@@ -301,7 +308,7 @@ impl RocksStorage {
         counted.low_since.is_some_and(|since| passed(since, now, after))
     }
 
-    /// Bytes in a generation's files that logs still read; an estimate from the files' indexes.
+    /// Bytes of a generation that logs still read: an estimate from the tables' indexes, or counted from its places.
     fn live_bytes(&self, generation: &Generation, held: &[Arc<Log>]) -> u64 {
         let Some(handle) = self.generation_handle(generation.seq) else { return 0 };
         let mut extents = Vec::new();
@@ -316,9 +323,27 @@ impl RocksStorage {
                 }
             }
         }
+        if generation.payload() > 0 {
+            return extents.iter().map(|(first, limit)| self.stored_bytes(&handle, first, limit)).sum();
+        }
         let extents: Vec<_> =
             extents.iter().map(|(first, limit)| rocksdb::Range::new(&first[..], &limit[..])).collect();
         self.db.get_approximate_sizes_cf(&handle, &extents).iter().sum()
+    }
+
+    /// Bytes of the batches between two keys, wherever they lie.
+    fn stored_bytes(&self, handle: &Handle<'_>, first: &[u8], limit: &[u8]) -> u64 {
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(limit);
+        options.fill_cache(false);
+        let mut iterator = self.db.raw_iterator_cf_opt(handle, options);
+        iterator.seek(first);
+        let mut bytes = 0;
+        while let Some(value) = iterator.value() {
+            bytes += batch_len(value) as u64;
+            iterator.next();
+        }
+        bytes
     }
 
     /// Copies what a log still has in a generation to the newest of its class, in chunks that hold writers up briefly.
@@ -361,7 +386,7 @@ impl RocksStorage {
         else {
             return Ok(None);
         };
-        let mut batch = WriteBatch::default();
+        let mut batches = Vec::new();
         let (mut bytes, mut rest) = (0, None);
         seek_holding(&mut iterator, log.id, ranges[at], view.start);
         while let Some((key, value)) = iterator.item() {
@@ -370,17 +395,29 @@ impl RocksStorage {
                 rest = Some(offset);
                 break;
             }
-            let header = self.checked(log.id, ranges[at], key, value)?;
-            if header.end_offset() > view.start {
-                batch.put_cf(&handle, key, value);
-                bytes += value.len() as u64;
+            let opened = self.opened(log.id, ranges[at], key, value)?;
+            if opened.header.end_offset() > view.start {
+                bytes += opened.bytes.len() as u64;
+                batches.push((batch_key(log.id, offset), Bytes::from(opened.bytes.into_owned())));
             }
             iterator.next();
         }
         iterator.status().map_err(|error| self.unreadable(&error))?;
+        let mut batch = WriteBatch::default();
+        let mut spill = Spill::behind(to.payload());
+        let spills = bytes >= self.options.spill_group_bytes as u64;
+        for (key, bytes) in batches {
+            match spills && bytes.len() >= self.options.spill_batch_bytes {
+                true => batch.put_cf(&handle, key, spill.push(bytes).to_bytes()),
+                false => batch.put_cf(&handle, key, bytes),
+            }
+        }
+        let spill = BTreeMap::from_iter((spill.len > 0).then_some((to.seq, spill)));
+        self.spill_all(&mut batch, &spill)?;
         let moved = moved_ranges(ranges, at, rest, to.seq);
         stage_ranges(&mut batch, self, log.id, ranges, &moved);
         self.write("evacuate a generation", batch)?;
+        self.spilled(&spill);
         to.bytes.fetch_add(bytes, Ordering::Relaxed);
         log.lock().ranges = moved.into();
         Ok(Some(bytes))

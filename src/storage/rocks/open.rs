@@ -12,17 +12,21 @@ use super::catalogue::{Catalogue, Generation, Generations, Log, Range};
 use super::families::{self, DEFAULT, Families, LOGS, RANGES};
 use super::floor::{Floor, take_clean_mark};
 use super::keys::{
-    CatalogueEntry, FORMAT_KEY, GenerationEntry, NEXT_GENERATION_KEY, NEXT_LOG_KEY, generation_key, read_batch_key,
-    read_generation_name, read_u32,
+    CatalogueEntry, FORMAT_KEY, GenerationEntry, NEXT_GENERATION_KEY, NEXT_LOG_KEY, generation_key, payload_key,
+    read_batch_key, read_generation_name, read_u32, read_u64,
 };
 use super::leaving::Leaving;
+use super::payload::Payloads;
 use super::space::SpaceGate;
 use super::{Recovery, RocksStorage, Writer, damage};
 use crate::disk::sync_dir;
 use crate::{Opening, Options, StorageError};
 
 pub(super) const DB_FOLDER: &str = "db";
-const FORMAT: u32 = 1;
+/// A batch may lie beside the database.
+const FORMAT: u32 = 2;
+/// What is read, and becomes the one above.
+const FORMAT_BEFORE: u32 = 1;
 
 pub(super) fn open(folder: &Path, opening: Opening, options: &Options) -> Result<RocksStorage, StorageError> {
     let path = folder.join(DB_FOLDER);
@@ -59,7 +63,14 @@ pub(super) fn open(folder: &Path, opening: Opening, options: &Options) -> Result
         });
     }
     let lossy = options.accept_data_loss && (recovery.kept.is_some() || sequence < recovery.floor);
-    let loaded = Loader { db: &opened.db, path: &path, lossy }.load()?;
+    let payloads = Payloads::of(folder);
+    let loaded = Loader { db: &opened.db, path: &path, payloads: &payloads, lossy }.load()?;
+    let lost = |error| StorageError::io("tidy the batches in", folder, error);
+    for gone in payloads.generations().map_err(lost)? {
+        if loaded.generations.get(gone).is_none() {
+            payloads.remove(gone).map_err(lost)?;
+        }
+    }
     if !must_exist {
         opened.db.flush_wal(true).map_err(|error| StorageError::engine("sync the write-ahead log", &error))?;
         sync_dir(&path).map_err(|error| StorageError::io("sync", path.clone(), error))?;
@@ -76,6 +87,7 @@ pub(super) fn open(folder: &Path, opening: Opening, options: &Options) -> Result
         floor: Floor::begin(folder, if lossy { sequence } else { recovery.floor })?,
         space: SpaceGate::new(folder, options.disk_reserve_bytes),
         leaving: Leaving::of(folder),
+        payloads,
         closed: false.into(),
         recovery,
         db: opened.db,
@@ -182,6 +194,7 @@ impl Opener<'_> {
                 fs::copy(file.path(), to).map(|_| ()).map_err(io)?;
             }
         }
+        Payloads::of(self.folder).link_all(&kept).map_err(io)?;
         sync_dir(&kept).map_err(io)?;
         Ok(kept)
     }
@@ -221,6 +234,7 @@ struct Loaded {
 struct Loader<'a> {
     db: &'a DB,
     path: &'a Path,
+    payloads: &'a Payloads,
     /// Loss was accepted: what points nowhere is given up instead of refused.
     lossy: bool,
 }
@@ -257,12 +271,12 @@ impl Loader<'_> {
     fn check_format(&self) -> Result<(), StorageError> {
         let stored = self.db.get(FORMAT_KEY).map_err(|error| damage(self.path, &error))?;
         match stored.as_deref().map(read_u32) {
-            None => {
+            Some(Some(FORMAT)) => Ok(()),
+            None | Some(Some(FORMAT_BEFORE)) => {
                 let mut batch = WriteBatch::default();
                 batch.put(FORMAT_KEY, FORMAT.to_be_bytes());
                 self.db.write(batch).map_err(|error| StorageError::engine("write format", &error))
             }
-            Some(Some(FORMAT)) => Ok(()),
             Some(found) => Err(StorageError::Format {
                 folder: self.path.to_owned(),
                 found: found.unwrap_or(u32::MAX),
@@ -304,7 +318,9 @@ impl Loader<'_> {
             let files = self.db.get_column_family_metadata_cf(&handle).size;
             let memory = self.db.property_int_value_cf(&handle, rocksdb::properties::CUR_SIZE_ALL_MEM_TABLES);
             let memory = memory.ok().flatten().unwrap_or(0);
-            generation.bytes.store(files + memory, std::sync::atomic::Ordering::Relaxed);
+            let payload = self.payload(seq)?;
+            generation.payload.store(payload, std::sync::atomic::Ordering::Relaxed);
+            generation.bytes.store(files + memory + payload, std::sync::atomic::Ordering::Relaxed);
             if let Some(older) = open.remove(&class) {
                 older.seal();
             }
@@ -313,6 +329,21 @@ impl Loader<'_> {
             }
         }
         Ok((generations, open))
+    }
+
+    /// Bytes of a generation's own file. What lies behind them was never acknowledged; that some are missing is a loss
+    /// like that of a table.
+    fn payload(&self, seq: u32) -> Result<u64, StorageError> {
+        let key = payload_key(seq);
+        let Some(value) = self.db.get(&key).map_err(|error| damage(self.path, &error))? else { return Ok(0) };
+        let noted = read_u64(&value).ok_or_else(|| self.nonsense(DEFAULT, &key))?;
+        let file = self.payloads.path(seq);
+        let found = self.payloads.len(seq).map_err(|error| StorageError::io("look at", file.clone(), error))?;
+        if found < noted && !self.lossy {
+            let detail = format!("it has {found} of {noted} bytes").into();
+            return Err(StorageError::Damaged { file, detail });
+        }
+        Ok(noted)
     }
 
     fn ranges(&self, generations: &Generations) -> Result<BTreeMap<LogId, Vec<Range>>, StorageError> {

@@ -1,5 +1,6 @@
 //! Reading a log across its generations, every batch verified.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use rocksdb::{DB, DBRawIteratorWithThreadMode, ReadOptions};
 use super::RocksStorage;
 use super::catalogue::{Log, Range, range_of};
 use super::keys::{batch_key, log_limit, read_batch_key};
+use super::payload::{Place, batch_len};
 use crate::{ReadSlice, StorageError};
 
 /// How often a read begins again because a generation left while it was looking for it. Evacuation moves a log's
@@ -21,6 +23,12 @@ const RESERVE_MAX: usize = 1 << 20;
 const LARGE: usize = 64 << 10;
 /// Reads that want at least this much fetch ahead from the first block on.
 const READ_AHEAD: usize = 256 << 10;
+
+/// A stored batch, whole and verified.
+pub(super) struct Opened<'a> {
+    pub(super) header: BatchHeader,
+    pub(super) bytes: Cow<'a, [u8]>,
+}
 
 /// A log at one moment.
 pub(super) struct View {
@@ -59,7 +67,7 @@ impl RocksStorage {
             let Some(mut iterator) = self.range_iterator(log, ranges, at, 0) else { continue };
             iterator.seek_to_last();
             if let Some((key, value)) = iterator.item() {
-                return Ok(Some(self.checked(log, ranges[at], key, value)?.end_offset()));
+                return Ok(Some(self.opened(log, ranges[at], key, value)?.header.end_offset()));
             }
             iterator.status().map_err(|error| self.unreadable(&error))?;
         }
@@ -89,32 +97,90 @@ impl RocksStorage {
         Some(self.db.raw_iterator_cf_opt(&handle, options))
     }
 
-    /// Reads a stored batch's header and verifies that it is the one that its key says, whole and unchanged.
-    pub(super) fn checked(
+    /// The batch that a value is, or that lies where it says, verified to be the one of its key, whole and unchanged.
+    pub(super) fn opened<'a>(
+        &self,
+        log: LogId,
+        range: Range,
+        key: &[u8],
+        value: &'a [u8],
+    ) -> Result<Opened<'a>, StorageError> {
+        let bytes = match Place::read(value) {
+            None => Cow::Borrowed(value),
+            Some(place) => {
+                let mut bytes = Vec::new();
+                self.read_payload(log, range, key, place, |len| {
+                    bytes.resize(len, 0);
+                    &mut bytes
+                })?;
+                Cow::Owned(bytes)
+            }
+        };
+        let header = self.checked(log, range, key, value, &bytes)?;
+        Ok(Opened { header, bytes })
+    }
+
+    /// Reads what lies at a place into the room that it is given for it.
+    fn read_payload<'a>(
+        &self,
+        log: LogId,
+        range: Range,
+        key: &[u8],
+        place: Place,
+        room: impl FnOnce(usize) -> &'a mut [u8],
+    ) -> Result<(), StorageError> {
+        let held = self.generations.get(range.generation).map_or(0, |generation| generation.payload());
+        let end = place.position.checked_add(u64::from(place.len));
+        let read = match end.filter(|end| *end <= held) {
+            None => Err(format!("{place:?} is not within its {held} bytes")),
+            Some(_) => {
+                let read = self.payloads.read(range.generation, place, room(place.len as usize));
+                read.map_err(|error| error.to_string())
+            }
+        };
+        read.map_err(|detail| StorageError::Corrupt {
+            log,
+            offset: read_batch_key(key).map_or(range.first, |(_, offset)| offset),
+            place: self.payloads.path(range.generation).display().to_string().into(),
+            detail: detail.into(),
+        })
+    }
+
+    /// Verifies that bytes are the batch that a key says; `value` is what the database has under it.
+    fn checked(
         &self,
         log: LogId,
         range: Range,
         key: &[u8],
         value: &[u8],
+        batch: &[u8],
     ) -> Result<BatchHeader, StorageError> {
         let offset = read_batch_key(key).map_or(range.first, |(_, offset)| offset);
         let corrupt = |detail: String| StorageError::Corrupt {
             log,
             offset,
-            place: self.place(range.generation, key).into(),
+            place: match Place::read(value) {
+                Some(_) => self.payloads.path(range.generation).display().to_string().into(),
+                None => self.place(range.generation, key).into(),
+            },
             detail: detail.into(),
         };
-        match Batches::verified(value).next() {
-            Some(Ok((header, bytes))) if bytes.len() == value.len() && header.base_offset == offset => Ok(header),
+        match Batches::verified(batch).next() {
+            Some(Ok((header, bytes))) if bytes.len() == batch.len() && header.base_offset == offset => Ok(header),
             Some(Ok((header, _))) => Err(corrupt(format!(
                 "a batch of {} bytes at offset {} is stored as {} bytes",
                 header.len,
                 header.base_offset,
-                value.len()
+                batch.len()
             ))),
             Some(Err(error)) => Err(corrupt(error.to_string())),
-            None => Err(corrupt(format!("{} bytes are no whole batch", value.len()))),
+            None => Err(corrupt(format!("{} bytes are no whole batch", batch.len()))),
         }
+    }
+
+    /// Whether the generation of a range has left: what could not be read there is looked for anew.
+    fn has_left(&self, range: Range) -> bool {
+        self.generations.get(range.generation).is_none()
     }
 
     /// The generation, and the files of it that may hold a key.
@@ -163,7 +229,7 @@ impl RocksStorage {
             let Some(mut iterator) = self.range_iterator(log, ranges, at, 0) else { continue };
             iterator.seek_for_prev(batch_key(log, before));
             if let Some((key, value)) = iterator.item() {
-                return Ok(self.checked(log, ranges[at], key, value)?.end_offset() > offset);
+                return Ok(self.opened(log, ranges[at], key, value)?.header.end_offset() > offset);
             }
             iterator.status().map_err(|error| self.unreadable(&error))?;
         }
@@ -180,7 +246,7 @@ impl RocksStorage {
             let Some(mut iterator) = self.range_iterator(log, ranges, at, 0) else { continue };
             iterator.seek_for_prev(batch_key(log, offset));
             while let Some((key, value)) = iterator.item() {
-                let end = self.checked(log, ranges[at], key, value)?.end_offset();
+                let end = self.opened(log, ranges[at], key, value)?.header.end_offset();
                 if end <= offset {
                     return Ok(end);
                 }
@@ -211,12 +277,20 @@ impl RocksStorage {
             seek_holding(&mut iterator, log, range, from);
             while let Some((key, value)) = iterator.item() {
                 let base = read_batch_key(key).map_or(range.first, |(_, offset)| offset);
-                if !wanted(base, value.len()) {
+                // One that begins before `from` may end before it, too, where compaction left a hole: then nobody wants it.
+                let before = base < from;
+                if !before && !wanted(base, batch_len(value)) {
                     return Ok(Some(()));
                 }
-                let header = self.checked(log, range, key, value)?;
+                let Opened { header, bytes } = match self.opened(log, range, key, value) {
+                    Err(_) if self.has_left(range) => return Ok(None),
+                    opened => opened?,
+                };
                 if header.end_offset() > from {
-                    visit(&header, value);
+                    if before && !wanted(base, bytes.len()) {
+                        return Ok(Some(()));
+                    }
+                    visit(&header, &bytes);
                 }
                 iterator.next();
             }
@@ -312,17 +386,34 @@ impl RocksStorage {
             };
             let key = batch_key(id, next);
             let value = self.db.get_pinned_cf_opt(&handle, key, &options).map_err(|error| self.unreadable(&error))?;
-            let Some(value) = value.filter(|value| value.len() >= LARGE) else { break };
-            let header = self.checked(id, range, &key, &value)?;
-            if bytes.len() + value.len() > max_bytes && !(min_one && bytes.is_empty()) {
+            let Some(value) = value.filter(|value| batch_len(value) >= LARGE) else { break };
+            let (held, len) = (bytes.len(), batch_len(&value));
+            if held + len > max_bytes && !(min_one && held == 0) {
                 break;
             }
-            if bytes.is_empty() {
-                bytes.reserve(max_bytes.clamp(value.len(), RESERVE_MAX.max(value.len())));
+            if held == 0 {
+                bytes.reserve(max_bytes.clamp(len, RESERVE_MAX.max(len)));
             }
-            bytes.extend_from_slice(&value);
-            last = value.len();
-            next = header.end_offset();
+            let read = match Place::read(&value) {
+                None => {
+                    bytes.extend_from_slice(&value);
+                    Ok(())
+                }
+                Some(place) => self.read_payload(id, range, &key, place, |len| {
+                    bytes.resize(held + len, 0);
+                    &mut bytes[held..]
+                }),
+            };
+            match read.and_then(|()| self.checked(id, range, &key, &value, &bytes[held..])) {
+                Ok(header) => next = header.end_offset(),
+                // What was read before it is whole; the caller looks for the rest anew.
+                Err(_) if self.has_left(range) => {
+                    bytes.truncate(held);
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+            last = len;
         }
         Ok((!bytes.is_empty()).then(|| ReadSlice { bytes: bytes.freeze(), next }))
     }

@@ -57,7 +57,7 @@ impl SpaceGate {
 
     /// A write found the disk full. A passing state while that is so; when it persists with space on the disk, the
     /// database is stuck and only a restart helps: then the error is fatal.
-    pub(super) fn no_space(&self, error: &rocksdb::Error) -> StorageError {
+    pub(super) fn no_space(&self, error: &str) -> StorageError {
         let free = DiskSpace::of(&self.folder).map_or(0, |space| space.free);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.at = None;
@@ -66,7 +66,11 @@ impl SpaceGate {
             return self.full(free);
         }
         let since = *seen.failing_since.get_or_insert_with(Instant::now);
-        if since.elapsed() < STUCK_AFTER { self.full(free) } else { StorageError::engine("write", error) }
+        if since.elapsed() < STUCK_AFTER {
+            self.full(free)
+        } else {
+            StorageError::Engine { doing: "write", detail: error.into() }
+        }
     }
 
     /// A write went through.

@@ -4,6 +4,7 @@ mod crash;
 mod damaged;
 mod full_disk;
 mod generations;
+mod spilling;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ fn small() -> Options {
         evacuate_below_percent: 60,
         evacuate_after: Some(std::time::Duration::from_secs(2)),
         evacuate_bytes: 16 << 10,
+        spill_group_bytes: usize::MAX,
+        spill_batch_bytes: 0,
         accept_data_loss: false,
     }
 }
@@ -45,7 +48,7 @@ crate::contract_tests!(fresh());
 
 #[test]
 fn random_walks_end_where_a_plain_model_does() {
-    let seeds = std::env::var("CALLBOARD_WALK_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(6);
+    let seeds = std::env::var("CALLBOARD_WALK_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(12);
     for seed in 0..seeds {
         let folder = tempfile::tempdir().expect("a folder");
         walk::walk(seed, 400, &mut |before| {

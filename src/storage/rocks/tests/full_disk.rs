@@ -55,6 +55,8 @@ fn options(reserve: u64) -> Options {
         memtables_bytes: 4 << 20,
         wal_bytes: 4 << 20,
         disk_reserve_bytes: reserve,
+        spill_group_bytes: small().spill_group_bytes,
+        spill_batch_bytes: small().spill_batch_bytes,
         ..Options::default()
     }
 }

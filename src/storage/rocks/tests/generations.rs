@@ -22,9 +22,10 @@ fn set_start(storage: &RocksStorage, log: LogId, start: Offset) {
     assert_eq!(storage.apply(&[write(log, vec![LogWrite::SetStart(start)])]), [Ok(())]);
 }
 
-fn folder_bytes(folder: &Path, extension: &str) -> u64 {
-    let files = std::fs::read_dir(folder.join("db")).expect("there").flatten();
-    let tables = files.filter(|file| file.path().extension().is_some_and(|found| found == extension));
+fn stored_bytes(folder: &Path) -> u64 {
+    let parts = ["db", "payload"].map(|part| std::fs::read_dir(folder.join(part)));
+    let files = parts.into_iter().flatten().flat_map(|files| files.flatten());
+    let tables = files.filter(|file| file.path().extension().is_some_and(|found| found == "sst" || found == "batches"));
     tables.map(|file| file.metadata().map_or(0, |meta| meta.len())).sum()
 }
 
@@ -68,7 +69,7 @@ fn a_generation_goes_when_all_logs_have_moved_past_and_the_disk_comes_back() {
         let handle = storage.generation_handle(generation.seq).expect("there");
         storage.db.flush_cf(&handle).expect("flushes");
     }
-    let before = folder_bytes(folder.path(), "sst");
+    let before = stored_bytes(folder.path());
     assert!(before > 200_000, "{before}");
     set_start(&storage, one, Offset(590));
     let report = storage.maintain(Timestamp(1)).expect("maintains");
@@ -76,7 +77,7 @@ fn a_generation_goes_when_all_logs_have_moved_past_and_the_disk_comes_back() {
     set_start(&storage, two, Offset(590));
     let report = storage.maintain(Timestamp(2)).expect("maintains");
     assert!(report.dropped.len() >= 8 && report.dropped_bytes > 150_000, "{report:?}");
-    let after = folder_bytes(folder.path(), "sst");
+    let after = stored_bytes(folder.path());
     assert!(after < before / 4, "{after} of {before} bytes are left");
     assert_eq!(read_all(&storage, one), [590]);
     drop(storage);
@@ -312,7 +313,7 @@ fn survivors_lie_apart_and_what_they_leave_behind_goes_with_its_generation() {
     }
     let after = storage.usage().expect("counts").generations;
     assert!(before.len() > 10 && after.len() <= 2, "{before:?}, {after:?}");
-    assert!(folder_bytes(folder.path(), "sst") < 100_000);
+    assert!(stored_bytes(folder.path()) < 100_000);
     drop(storage);
     let storage = open(folder.path());
     assert_eq!((read_all(&storage, log), storage.end_offset(log)), (expected, Ok(Offset(2000))));

@@ -1,0 +1,327 @@
+//! Batches of large groups lie in files beside the database, which has their *places*.
+//!
+//! In the database every byte is written twice, log and table, and copied some eight times on its way: the group, the
+//! log's buffer, the memtable, a block, the table's buffer and so on. A log needs none of that. So the batches of a large
+//! group go from where they were received straight into the file of their generation, which is synced; only then does the
+//! group, with places instead of batches, go to the database (the separation of keys and values of WiscKey, FAST '16).
+//! As a place is written after what it points to is on the disk, no crash can leave one that points to nothing, and what
+//! lies behind the last place was never part of a group that was applied: it is overwritten.
+//!
+//! Small groups stay inside: there a second sync would cost more than the copies.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use rustix::fs::Advice;
+use rustix::io::ReadWriteFlags;
+
+use crate::disk::sync_dir;
+
+const FOLDER: &str = "payload";
+/// Slices that one `pwritev` takes (Linux: `IOV_MAX`).
+const SLICES_MAX: usize = 1024;
+/// Files held open for readers.
+const OPEN_MAX: usize = 64;
+/// What is fetched ahead of a read that has to wait for the disk, at most.
+const AHEAD_MAX: u64 = 4 << 20;
+
+/// Where a batch lies in its generation's file.
+///
+/// As a value of the database: `position u64 BE | length u32 BE`; shorter than any batch, so that the length tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) position: u64,
+    pub(super) len: u32,
+}
+
+impl Place {
+    pub(super) const LEN: usize = 12;
+
+    pub(super) fn to_bytes(self) -> [u8; Self::LEN] {
+        let mut out = [0; Self::LEN];
+        out[..8].copy_from_slice(&self.position.to_be_bytes());
+        out[8..].copy_from_slice(&self.len.to_be_bytes());
+        out
+    }
+
+    /// `None` if the value is the batch itself.
+    pub(super) fn read(value: &[u8]) -> Option<Self> {
+        let value: &[u8; Self::LEN] = value.try_into().ok()?;
+        let (position, len) = value.split_first_chunk::<8>()?;
+        let len = u32::from_be_bytes(len.try_into().ok()?);
+        Some(Self { position: u64::from_be_bytes(*position), len })
+    }
+}
+
+/// Bytes of the batch that a value is or points to.
+pub(super) fn batch_len(value: &[u8]) -> usize {
+    Place::read(value).map_or(value.len(), |place| place.len as usize)
+}
+
+/// The batches of one generation that go into its file together.
+#[derive(Debug, Default)]
+pub(super) struct Spill {
+    /// Where the first goes.
+    pub(super) from: u64,
+    /// Bytes in all.
+    pub(super) len: u64,
+    pub(super) batches: Vec<Bytes>,
+}
+
+impl Spill {
+    /// Into a file that holds `from` bytes.
+    pub(super) fn behind(from: u64) -> Self {
+        Self { from, ..Self::default() }
+    }
+
+    /// Adds a batch; gives its place.
+    pub(super) fn push(&mut self, batch: Bytes) -> Place {
+        let place = Place { position: self.end(), len: u32::try_from(batch.len()).unwrap_or(u32::MAX) };
+        self.len += batch.len() as u64;
+        self.batches.push(batch);
+        place
+    }
+
+    /// Bytes that the file holds with it.
+    pub(super) fn end(&self) -> u64 {
+        self.from + self.len
+    }
+}
+
+/// The generations' files.
+#[derive(Debug)]
+pub(super) struct Payloads {
+    folder: PathBuf,
+    /// The last one used in front.
+    open: Mutex<VecDeque<Arc<Payload>>>,
+}
+
+#[derive(Debug)]
+struct Payload {
+    generation: u32,
+    file: File,
+    ahead: Ahead,
+}
+
+/// What was last fetched ahead in a file, and how much of that was asked for since.
+#[derive(Debug, Default)]
+struct Ahead {
+    from: AtomicU64,
+    len: AtomicU64,
+    used: AtomicU64,
+}
+
+impl Ahead {
+    fn note(&self, place: Place) {
+        let from = self.from.load(Ordering::Relaxed);
+        if (from..from + self.len.load(Ordering::Relaxed)).contains(&place.position) {
+            self.used.fetch_add(u64::from(place.len), Ordering::Relaxed);
+        }
+    }
+
+    /// How much to fetch for a batch that is not in memory: more if most of it was wanted the last time, less if not.
+    /// Who reads all logs reads the file nearly in order; who reads one of many would fetch in vain.
+    fn next(&self, place: Place) -> u64 {
+        let (len, used) = (self.len.load(Ordering::Relaxed), self.used.swap(0, Ordering::Relaxed));
+        let own = u64::from(place.len);
+        let next = if used >= len / 2 { (len * 2).max(own * 4) } else { len / 4 };
+        let next = next.min(AHEAD_MAX).max(own);
+        self.from.store(place.position, Ordering::Relaxed);
+        self.len.store(next, Ordering::Relaxed);
+        next
+    }
+}
+
+impl Payloads {
+    pub(super) fn of(folder: &Path) -> Self {
+        Self { folder: folder.join(FOLDER), open: Mutex::default() }
+    }
+
+    pub(super) fn path(&self, generation: u32) -> PathBuf {
+        self.folder.join(format!("{generation:08}.batches"))
+    }
+
+    /// Bytes that a generation's file has; none if there is no file.
+    pub(super) fn len(&self, generation: u32) -> io::Result<u64> {
+        match fs::metadata(self.path(generation)) {
+            Ok(found) => Ok(found.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The generations that have files.
+    pub(super) fn generations(&self) -> io::Result<Vec<u32>> {
+        let files = match fs::read_dir(&self.folder) {
+            Ok(files) => files,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let number = |name: &str| name.strip_suffix(".batches")?.parse().ok();
+        Ok(files.flatten().filter_map(|file| number(&file.file_name().to_string_lossy())).collect())
+    }
+
+    /// Writes batches to a generation's file and syncs it. One writer at a time.
+    pub(super) fn write(&self, generation: u32, spill: &Spill) -> io::Result<()> {
+        let payload = self.file(generation, true)?;
+        let mut at = spill.from;
+        for batches in spill.batches.chunks(SLICES_MAX) {
+            let mut slices: Vec<_> = batches.iter().map(|batch| IoSlice::new(batch)).collect();
+            let mut left = &mut slices[..];
+            while !left.is_empty() {
+                let written = match rustix::io::pwritev(&payload.file, left, at) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(written) => written,
+                    Err(rustix::io::Errno::INTR) => continue,
+                    Err(error) => return Err(error.into()),
+                };
+                at += written as u64;
+                IoSlice::advance_slices(&mut left, written);
+            }
+        }
+        payload.file.sync_data()
+    }
+
+    /// Reads a batch. The file ends too early if the generation has left meanwhile, or was damaged.
+    pub(super) fn read(&self, generation: u32, place: Place, into: &mut [u8]) -> io::Result<()> {
+        let payload = self.file(generation, false)?;
+        payload.ahead.note(place);
+        let mut slices = [IoSliceMut::new(into)];
+        // Only what is in memory: a look that costs nothing.
+        let read = rustix::io::preadv2(&payload.file, &mut slices, place.position, ReadWriteFlags::NOWAIT).unwrap_or(0);
+        if read >= into.len() {
+            return Ok(());
+        }
+        let at = place.position + read as u64;
+        let ahead = payload.ahead.next(place);
+        if let Some(len) = std::num::NonZeroU64::new(ahead) {
+            // Only advice: without it the read does the same, more slowly.
+            let _ = rustix::fs::fadvise(&payload.file, at, Some(len), Advice::WillNeed);
+        }
+        payload.file.read_exact_at(&mut into[read..], at)
+    }
+
+    fn file(&self, generation: u32, create: bool) -> io::Result<Arc<Payload>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = open.iter().position(|payload| payload.generation == generation) {
+            if at > 0
+                && let Some(payload) = open.remove(at)
+            {
+                open.push_front(payload);
+            }
+            return Ok(Arc::clone(&open[0]));
+        }
+        let path = self.path(generation);
+        let file = match File::options().read(true).write(true).open(&path) {
+            Err(error) if create && error.kind() == io::ErrorKind::NotFound => self.create(&path)?,
+            opened => opened?,
+        };
+        // Where the next batch wanted lies, only we know.
+        let _ = rustix::fs::fadvise(&file, 0, None, Advice::Random);
+        let payload = Arc::new(Payload { generation, file, ahead: Ahead::default() });
+        open.push_front(Arc::clone(&payload));
+        open.truncate(OPEN_MAX);
+        Ok(payload)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<File> {
+        if !self.folder.exists() {
+            fs::create_dir_all(&self.folder)?;
+            self.folder.parent().map_or(Ok(()), sync_dir)?;
+        }
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        sync_dir(&self.folder)?;
+        Ok(file)
+    }
+
+    /// Removes a generation's file, if there is one.
+    pub(super) fn remove(&self, generation: u32) -> io::Result<()> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|payload| payload.generation != generation);
+        match fs::remove_file(self.path(generation)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives every file a second name in another folder, beside a copy of the database.
+    pub(super) fn link_all(&self, to: &Path) -> io::Result<()> {
+        let generations = self.generations()?;
+        if generations.is_empty() {
+            return Ok(());
+        }
+        let copies = Self::of(to);
+        fs::create_dir_all(&copies.folder)?;
+        for generation in generations {
+            fs::hard_link(self.path(generation), copies.path(generation))?;
+        }
+        sync_dir(&copies.folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_read_from_where_they_were_put() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let payloads = Payloads::of(folder.path());
+        assert_eq!((payloads.len(3).expect("none yet"), payloads.generations().expect("none yet")), (0, vec![]));
+        let mut spill = Spill::behind(0);
+        // More slices than one call takes.
+        let batches: Vec<Bytes> = (0..3000u32).map(|n| Bytes::from(vec![n as u8; 1 + n as usize % 70])).collect();
+        let places: Vec<_> = batches.iter().map(|batch| spill.push(batch.clone())).collect();
+        payloads.write(3, &spill).expect("writes");
+        for (place, batch) in places.iter().zip(&batches) {
+            let mut read = vec![0; place.len as usize];
+            payloads.read(3, *place, &mut read).expect("reads");
+            assert_eq!(read, *batch);
+        }
+        assert_eq!(payloads.len(3).expect("there"), spill.end());
+        let mut again = Spill::behind(spill.end());
+        let place = again.push(Bytes::from_static(b"behind"));
+        payloads.write(3, &again).expect("writes");
+        let mut read = [0; 6];
+        payloads.read(3, place, &mut read).expect("reads");
+        assert_eq!(&read, b"behind");
+        let mut read = [0; 7];
+        let beyond = payloads.read(3, Place { len: 7, ..place }, &mut read).expect_err("too long");
+        assert_eq!(beyond.kind(), io::ErrorKind::UnexpectedEof);
+        payloads.remove(3).expect("removes");
+        payloads.remove(3).expect("is gone");
+        assert!(payloads.read(3, place, &mut read).is_err());
+    }
+
+    #[test]
+    fn a_place_is_told_from_a_batch_by_its_length() {
+        let place = Place { position: 1 << 40, len: 77 };
+        assert_eq!(Place::read(&place.to_bytes()), Some(place));
+        assert_eq!(batch_len(&place.to_bytes()), 77);
+        let batch = [0; callboard_model::HEADER_LEN];
+        assert_eq!((Place::read(&batch), batch_len(&batch)), (None, callboard_model::HEADER_LEN));
+    }
+
+    #[test]
+    fn more_is_fetched_ahead_while_it_is_wanted_and_less_when_it_is_not() {
+        let ahead = Ahead::default();
+        let place = |position| Place { position, len: 1000 };
+        assert_eq!(ahead.next(place(0)), 4000);
+        (0..4).for_each(|n| ahead.note(place(n * 1000)));
+        assert_eq!(ahead.next(place(4000)), 8000);
+        ahead.note(place(90_000));
+        assert_eq!(ahead.next(place(90_000)), 2000, "nobody came");
+        assert_eq!(ahead.next(place(1 << 30)), 1000);
+        for _ in 0..20 {
+            let from = ahead.from.load(Ordering::Relaxed);
+            (0..4096).for_each(|n| ahead.note(place(from + n * 1000)));
+            ahead.next(place(from + AHEAD_MAX));
+        }
+        assert_eq!(ahead.len.load(Ordering::Relaxed), AHEAD_MAX);
+    }
+}
