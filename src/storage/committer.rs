@@ -3,8 +3,8 @@
 //! ```text
 //! submit -> queue -> [applier: one atomic write] -> applied -> [syncer: one sync for all applied] -> sink
 //! ```
-//! While one group syncs, the next is applied and the one after that gathers; no timer adds latency. A write is
-//! answered after the sync that began after it was applied, never earlier. What need only be written to the operating
+//! While one group syncs, the next is applied and the one after that gathers; no timer adds latency. Where nothing waits
+//! to be applied, the applier syncs by itself. A write is answered after the sync that began after it was applied, never earlier. What need only be written to the operating
 //! system is answered by the applier and does not wait for a sync; it is synced within a bound of time and bytes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
