@@ -2,12 +2,14 @@
 //!
 //! The journal is one RocksDB database. Batches of all partitions of a retention class go to a shared *generation* (a
 //! column family that is dropped whole); state goes to a few families by kind; everything that belongs together goes
-//! in one atomic write. [`Committer`] groups the writes of many partitions into one sync.
+//! in one atomic write. Batches of large groups go to a file beside the database, which then has their places. [`Committer`] groups the writes of many partitions into one sync.
 //!
 //! Invariants: a log is contiguous from its start to its end but for what compaction or the operator took away; a write
 //! is acknowledged after its own sync; a batch is verified whenever it is read; a log's number is never used twice.
 //! Deliberately absent: leadership, high watermarks, producers' rules, retention's decisions (partitions make them and
 //! hand in [`callboard_model::JournalWrite`]s), actors, logging. RocksDB is used here and nowhere else.
+
+#![cfg_attr(test, allow(clippy::duplicate_mod, reason = "some tests run a second time, on other options"))]
 
 mod class;
 mod committer;
