@@ -64,6 +64,8 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("tests/kill", &["model", "test-client"]),
     ("tests/groups", &["model", "wire", "test-client"]),
     ("tests/connections", &["model", "wire", "test-client"]),
+    // The whole node, for its test alone.
+    ("tests/counts", &["model", "wire", "test-client"]),
     ("tests/client-suite", &["client", "model", "wire"]),
     ("tests/simulation", &["model", "wire", "partition", "controller", "shard", "coordinator", "streams", "runtime"]),
 ];
@@ -91,6 +93,7 @@ pub(crate) const WALLS: &[(&str, &[&str])] = &[
             "src/connect",
             ".",
             "tests/connections",
+            "tests/counts",
             "tests/groups",
             "tests/client-suite",
         ],
