@@ -149,11 +149,12 @@ pub(super) struct Connection {
     /// Requests that are owed an answer, in order; the first has number `first`.
     slots: VecDeque<Slot>,
     first: u64,
-    produces: BTreeMap<u64, ProduceJoin>,
+    /// Boxed, like the others: a map's first node has room for eleven, which most connections never need.
+    produces: BTreeMap<u64, Box<ProduceJoin>>,
     /// Produce requests without answer (acks=0); numbered apart, from the top down, and holding their share.
-    silent: BTreeMap<u64, (ProduceJoin, Share)>,
+    silent: BTreeMap<u64, Box<(ProduceJoin, Share)>>,
     next_silent: u64,
-    fetches: BTreeMap<u64, Fetching>,
+    fetches: BTreeMap<u64, Box<Fetching>>,
     /// The request that nothing may overlap and that is being handled.
     exclusive: Option<ApiKey>,
     draining: bool,
@@ -282,7 +283,7 @@ impl Connection {
                 self.open(ApiKey::Fetch, share);
                 match fetching {
                     Ok(fetching) => {
-                        self.fetches.insert(number, fetching);
+                        self.fetches.insert(number, Box::new(fetching));
                         self.fetch_next(number, |fetching, services| fetching.start(&myself, services), ctx)
                     }
                     Err((error, answer)) => self.answer(number, answer?, error, None),
@@ -329,7 +330,7 @@ impl Connection {
         if silent {
             self.next_silent -= 1;
             if !join.is_complete() {
-                self.silent.insert(number, (join, share));
+                self.silent.insert(number, Box::new((join, share)));
                 return Ok(());
             }
             return if join.has_failed() { Err(Close::SilentFailure) } else { Ok(()) };
@@ -339,7 +340,7 @@ impl Connection {
             let error = join.first_error();
             return self.answer(number, vec![join.encode(self.local, &self.services)?], error, None);
         }
-        self.produces.insert(number, join);
+        self.produces.insert(number, Box::new(join));
         Ok(())
     }
 
@@ -351,10 +352,10 @@ impl Connection {
                 let error = join.first_error();
                 return self.answer(number, vec![join.encode(self.local, &self.services)?], error, None);
             }
-        } else if let Some((join, _)) = self.silent.get_mut(&number)
-            && join.fill(index, result)
-            && let Some((join, _)) = self.silent.remove(&number)
-            && join.has_failed()
+        } else if let Some(silent) = self.silent.get_mut(&number)
+            && silent.0.fill(index, result)
+            && let Some(silent) = self.silent.remove(&number)
+            && silent.0.has_failed()
         {
             return Err(Close::SilentFailure);
         }

@@ -2,12 +2,12 @@
 
 use crate::node_error::NodeError;
 
-/// What a node keeps open beside its tables and its clients: metadata, write-ahead logs, files being written, the
-/// arbiters' own, the admin port.
-const OWN: u64 = 192;
+/// What a node keeps open beside its tables and its clients: metadata, write-ahead logs, files being written, the files
+/// of batches beside the database (64 at most), the arbiters' own, the admin port.
+const OWN: u64 = 256;
 /// Tables of the journal that are held open where there is no shortage.
 const TABLES_MAX: u64 = 512;
-/// The smallest limit that a node starts with: it leaves 160 tables and 160 clients.
+/// The smallest limit that a node starts with: it leaves 128 tables and 128 clients.
 const LIMIT_MIN: u64 = 512;
 
 /// The division.
@@ -39,9 +39,9 @@ mod tests {
     fn storage_keeps_what_it_needs_and_clients_get_the_rest() {
         let divided = |limit| Handles::divide(limit).map(|handles| (handles.tables, handles.clients)).ok();
         assert_eq!(divided(511), None);
-        assert_eq!(divided(512), Some((160, 160)));
-        assert_eq!(divided(600), Some((204, 204)));
-        assert_eq!(divided(65_536), Some((512, 64_832)));
+        assert_eq!(divided(512), Some((128, 128)));
+        assert_eq!(divided(600), Some((172, 172)));
+        assert_eq!(divided(65_536), Some((512, 64_768)));
         assert!(divided(u64::MAX).is_some_and(|(tables, _)| tables == 512));
     }
 }

@@ -121,9 +121,10 @@ impl Rig {
         }
     }
 
+    /// What the shard shows under a name; nothing while it starts anew.
     async fn shows(&self, name: &str) -> String {
-        let shows = self.system.snapshot(&Self::path("shard")).await.expect("is running");
-        shows.into_iter().find(|(shown, _)| *shown == name).map(|(_, value)| value).unwrap_or_default()
+        let shows = self.system.snapshot(&Self::path("shard")).await;
+        shows.into_iter().flatten().find(|(shown, _)| *shown == name).map(|(_, value)| value).unwrap_or_default()
     }
 
     async fn end(mut self) {
