@@ -190,6 +190,13 @@ impl Producer {
         check_name(&record.topic)?;
         let start = Instant::now();
         let mut backoff = Backoff::retries(cluster.options());
+        let late = |last: ClientError| ClientError::Timeout {
+            what: format!("waiting for topic '{}'", record.topic).into(),
+            allowed: deadline.saturating_duration_since(start),
+            sent: false,
+            last: Some(Arc::new(last)),
+        };
+        let mut before = None;
         let known = |metadata: &crate::Metadata| {
             let topic = metadata.topic(&record.topic)?;
             let there = record.partition.is_none_or(|partition| topic.partition(partition).is_some());
@@ -198,7 +205,13 @@ impl Producer {
         loop {
             let metadata = match cluster.topics(&[&record.topic], deadline).await {
                 Ok(metadata) => metadata,
-                Err(error) => return Err(error),
+                // A look that only ran out of time says less than the one before it.
+                Err(error) => {
+                    return Err(match (error, before) {
+                        (ClientError::Timeout { .. }, Some(before)) => late(before),
+                        (error, _) => error,
+                    });
+                }
             };
             if known(&metadata).is_some() && shared.learn(&metadata, &record.topic) {
                 return Ok(());
@@ -217,14 +230,10 @@ impl Producer {
             if at >= deadline || in_vain {
                 return Err(match error {
                     error @ ClientError::NoPartition { .. } => error,
-                    error => ClientError::Timeout {
-                        what: format!("waiting for topic '{}'", record.topic).into(),
-                        allowed: deadline.saturating_duration_since(start),
-                        sent: false,
-                        last: Some(Arc::new(error)),
-                    },
+                    error => late(error),
                 });
             }
+            before = Some(error);
             sleep_until(at).await;
             cluster.mark_stale(&record.topic);
         }

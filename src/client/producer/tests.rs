@@ -276,6 +276,29 @@ async fn a_batch_that_is_too_large_for_the_broker_is_halved_until_it_fits_kip_12
 }
 
 #[tokio::test]
+async fn what_was_known_of_a_topic_is_told_when_a_later_look_runs_out_of_time() {
+    let mut looks = 0;
+    let broker = FakeBroker::start(move |asked: &Asked| match &asked.request {
+        Some(callboard_wire::messages::Request::Metadata(request)) => {
+            let topic = request.topics.iter().flatten().filter_map(|topic| topic.name.as_deref()).next()?;
+            looks += 1;
+            if looks > 1 {
+                return Some(Reply::Silence);
+            }
+            let absent = crate::net::fake::absent(topic, ErrorCode::UnknownTopicOrPartition);
+            Some(Reply::Answer(crate::net::fake::metadata(&[], vec![absent]).into()))
+        }
+        _ => None,
+    })
+    .await;
+    let mut options = options(&broker);
+    options.max_block = Duration::from_millis(400);
+    let producer = Producer::connect(options).await.expect("a broker");
+    let absent = producer.send(ProducerRecord::to("absent").value("x")).await.expect_err("nobody makes it");
+    assert_eq!(absent.kafka_code(), Some(ErrorCode::UnknownTopicOrPartition), "{absent}");
+}
+
+#[tokio::test]
 async fn topics_and_partitions_that_are_not_there_are_told_within_max_block() {
     let mut asked_for = 0;
     let broker = FakeBroker::start(move |asked: &Asked| match &asked.request {
