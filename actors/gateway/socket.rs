@@ -136,12 +136,12 @@ async fn first_bytes(
     unanswered: &AtomicUsize,
     decoder: &mut FrameDecoder,
 ) -> Result<usize, ReadEnd> {
-    if let Ok(read) = timeout(KEEP_BUFFER.min(limits.idle), read_some(socket, decoder)).await {
+    if let Ok(read) = timeout(KEEP_BUFFER.min(limits.idle), read_some(socket, decoder, true)).await {
         return Ok(read?);
     }
     loop {
         decoder.release();
-        match timeout(limits.idle, first_of_silence(socket, decoder)).await {
+        match timeout(limits.idle, read_some(socket, decoder, false)).await {
             Ok(read) => return Ok(read?),
             Err(_) if unanswered.load(Ordering::Relaxed) > 0 => {}
             Err(_) => return Err(ReadEnd::Idle(limits.idle)),
@@ -150,22 +150,12 @@ async fn first_bytes(
 }
 
 /// Reads what is there as soon as something is. That the socket is ready can be left over from a read that took all that
-/// was there, so only a read tells; the buffer stays for what comes next.
-async fn read_some(socket: &OwnedReadHalf, decoder: &mut FrameDecoder) -> io::Result<usize> {
+/// was there, so only a read tells. While it waits it keeps its buffer for what comes next, or holds none.
+async fn read_some(socket: &OwnedReadHalf, decoder: &mut FrameDecoder, keeps_buffer: bool) -> io::Result<usize> {
     loop {
         socket.readable().await?;
         match socket.try_read_buf(decoder.buffer()) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            read => return read,
-        }
-    }
-}
-
-/// The same without holding a buffer while it waits.
-async fn first_of_silence(socket: &OwnedReadHalf, decoder: &mut FrameDecoder) -> io::Result<usize> {
-    loop {
-        socket.readable().await?;
-        match socket.try_read_buf(decoder.buffer()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && keeps_buffer => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => decoder.release(),
             read => return read,
         }

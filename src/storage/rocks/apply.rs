@@ -8,13 +8,14 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use callboard_model::{JournalWrite, LogId, LogWrite, Offset, StoredBatch};
+use bytes::Bytes;
+use callboard_model::{JournalWrite, LogId, LogWrite, Offset};
 use rocksdb::{FlushOptions, WriteBatch, WriteOptions};
 
 use super::catalogue::{Generation, Log, LogState, Range, range_of};
 use super::families::{LOGS, RANGES};
 use super::keys::{GenerationEntry, NEXT_GENERATION_KEY, batch_key, generation_key, log_limit, payload_key, state_key};
-use super::payload::Spill;
+use super::payload::{Spill, Spills};
 use super::{Handle, RocksStorage, Writer};
 use crate::{RetentionClass, StorageError};
 
@@ -55,7 +56,7 @@ struct Group<'a> {
     handles: HashMap<u32, Handle<'a>>,
     bytes: BTreeMap<u32, u64>,
     /// What goes to the generations' own files; `None` if the group is too small for that.
-    spills: Option<BTreeMap<u32, Spill>>,
+    spills: Option<Spills>,
     room: Option<Result<(), StorageError>>,
 }
 
@@ -86,8 +87,8 @@ impl RocksStorage {
     /// Performs the first writes of a group as one, up to one that has to see them in the database.
     fn apply_together(&self, writer: &mut Writer, writes: &[JournalWrite]) -> Vec<Result<(), StorageError>> {
         let bytes = writes.iter().map(JournalWrite::batch_bytes).sum::<usize>();
-        let spills = bytes >= self.options.spill_group_bytes;
-        let capacity = if spills { 0 } else { bytes } + 64 * writes.len();
+        let spills = self.spills_for(bytes);
+        let capacity = if spills.is_some() { 0 } else { bytes } + 64 * writes.len();
         let mut group = Group {
             storage: self,
             writer,
@@ -95,7 +96,7 @@ impl RocksStorage {
             logs: HashMap::new(),
             handles: HashMap::new(),
             bytes: BTreeMap::new(),
-            spills: spills.then(BTreeMap::new),
+            spills,
             room: None,
         };
         let mut results = Vec::with_capacity(writes.len());
@@ -144,26 +145,26 @@ impl RocksStorage {
         Ok(generation)
     }
 
-    /// Writes batches to their generations' own files and syncs these: places are written when what they point to is
-    /// safe. Stages how long the files are with it.
-    pub(super) fn spill_all(&self, batch: &mut WriteBatch, spills: &BTreeMap<u32, Spill>) -> Result<(), StorageError> {
-        for (seq, spill) in spills {
-            self.payloads.write(*seq, spill).map_err(|error| match error.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => self.space.no_space(&error.to_string()),
-                _ => StorageError::io("write batches to", self.payloads.path(*seq), error),
-            })?;
-            batch.put(payload_key(*seq), spill.end().to_be_bytes());
-        }
-        Ok(())
+    /// Where batches of a group of `bytes` go that are not to be in the database; `None` if all of them are.
+    pub(super) fn spills_for(&self, bytes: usize) -> Option<Spills> {
+        (bytes >= self.options.spill_group_bytes).then(Spills::new)
     }
 
-    /// Notes what went to the generations' files, once their places are written.
-    pub(super) fn spilled(&self, spills: &BTreeMap<u32, Spill>) {
-        for (seq, spill) in spills {
-            if let Some(generation) = self.generations.get(*seq) {
+    /// Writes batches to their generations' own files and syncs these: places are written when what they point to is
+    /// safe. Stages how long the files are with it.
+    pub(super) fn spill_all(&self, batch: &mut WriteBatch, spills: Option<Spills>) -> Result<(), StorageError> {
+        for (seq, spill) in spills.unwrap_or_default() {
+            self.payloads.write(seq, &spill).map_err(|error| match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => self.space.no_space(&error.to_string()),
+                _ => StorageError::io("write batches to", self.payloads.path(seq), error),
+            })?;
+            batch.put(payload_key(seq), spill.end().to_be_bytes());
+            // Before their places can be read. Should those not be written, there is a stretch that nobody points to.
+            if let Some(generation) = self.generations.get(seq) {
                 generation.payload.store(spill.end(), Ordering::Release);
             }
         }
+        Ok(())
     }
 
     /// Takes a generation out of use for appends and has it written to its files.
@@ -360,7 +361,8 @@ impl Group<'_> {
                     }
                     staged.end = stored.header.end_offset();
                     staged.appended.push(base);
-                    put_batch(&mut self.batch, self.storage, &self.handles, &mut self.spills, seq, &key, stored);
+                    let handle = &self.handles[&seq];
+                    put_batch(&mut self.batch, self.storage, handle, &mut self.spills, seq, &key, &stored.bytes);
                     *self.bytes.entry(seq).or_default() += stored.bytes.len() as u64;
                 }
                 LogWrite::SetStart(to) => {
@@ -380,7 +382,8 @@ impl Group<'_> {
                     let seq = places.survivors.expect("found by the caller for every write that replaces");
                     for stored in batches {
                         let key = batch_key(write.log, stored.header.base_offset);
-                        put_batch(&mut self.batch, self.storage, &self.handles, &mut self.spills, seq, &key, stored);
+                        let handle = &self.handles[&seq];
+                        put_batch(&mut self.batch, self.storage, handle, &mut self.spills, seq, &key, &stored.bytes);
                         *self.bytes.entry(seq).or_default() += stored.bytes.len() as u64;
                     }
                     let ranges = replaced_ranges(&staged.state.ranges, *from, *until, staged.end, seq);
@@ -405,8 +408,7 @@ impl Group<'_> {
             let entry = staged.log.entry(&staged.state);
             self.batch.put_cf(&self.storage.fixed(LOGS), staged.log.id.0.to_be_bytes(), entry.to_bytes());
         }
-        let spills = self.spills.take().unwrap_or_default();
-        self.storage.spill_all(&mut self.batch, &spills)?;
+        self.storage.spill_all(&mut self.batch, self.spills.take())?;
         if !self.batch.is_empty() {
             let written = self.storage.db.write_opt(self.batch, &WriteOptions::default());
             written.map_err(|error| {
@@ -418,7 +420,6 @@ impl Group<'_> {
             })?;
             self.storage.space.wrote();
         }
-        self.storage.spilled(&spills);
         for (seq, bytes) in self.bytes {
             if let Some(generation) = self.storage.generations.get(seq) {
                 generation.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -433,23 +434,23 @@ impl Group<'_> {
 }
 
 /// Stages a batch: itself, or its place in the generation's file.
-fn put_batch(
+pub(super) fn put_batch(
     batch: &mut WriteBatch,
     storage: &RocksStorage,
-    handles: &HashMap<u32, Handle<'_>>,
-    spills: &mut Option<BTreeMap<u32, Spill>>,
+    handle: &Handle<'_>,
+    spills: &mut Option<Spills>,
     seq: u32,
     key: &[u8],
-    stored: &StoredBatch,
+    bytes: &Bytes,
 ) {
-    let large = stored.bytes.len() >= storage.options.spill_batch_bytes;
+    let large = bytes.len() >= storage.options.spill_batch_bytes;
     match spills.as_mut().filter(|_| large) {
         Some(spills) => {
             let held = || storage.generations.get(seq).map_or(0, |generation| generation.payload());
             let spill = spills.entry(seq).or_insert_with(|| Spill::behind(held()));
-            batch.put_cf(&handles[&seq], key, spill.push(stored.bytes.clone()).to_bytes());
+            batch.put_cf(handle, key, spill.push(bytes.clone()).to_bytes());
         }
-        None => batch.put_cf(&handles[&seq], key, &stored.bytes),
+        None => batch.put_cf(handle, key, bytes),
     }
 }
 

@@ -104,7 +104,7 @@ pub(super) struct Generation {
     pub(super) name: String,
     /// Bytes of batches appended, or of files as found at the start.
     pub(super) bytes: AtomicU64,
-    /// Bytes of its file of batches; changed by the writer only.
+    /// Bytes of its file of batches, all of them synced; changed by the writer only.
     pub(super) payload: AtomicU64,
     sealed: AtomicBool,
     created: Mutex<Option<Timestamp>>,

@@ -63,7 +63,7 @@ pub(super) fn generation_key(seq: u32) -> Vec<u8> {
     [GENERATION_PREFIX, &seq.to_be_bytes()[..]].concat()
 }
 
-/// How much of a generation's file belongs to it: beyond that there is what a crash left.
+/// How long a generation's file is at least: beyond that there is what a crash left.
 pub(super) fn payload_key(seq: u32) -> Vec<u8> {
     [PAYLOAD_PREFIX, &seq.to_be_bytes()[..]].concat()
 }

@@ -9,11 +9,11 @@ use bytes::Bytes;
 use callboard_model::{Offset, Timestamp};
 use rocksdb::{FlushOptions, ReadOptions, WriteBatch};
 
-use super::apply::{joined, stage_ranges};
+use super::apply::{joined, put_batch, stage_ranges};
 use super::catalogue::{Generation, Log, Range};
 use super::families::RANGES;
 use super::keys::{batch_key, generation_key, log_limit, payload_key, read_batch_key};
-use super::payload::{Spill, batch_len};
+use super::payload::batch_len;
 use super::read::seek_holding;
 use super::{Handle, RocksStorage, Writer};
 use crate::{MaintenanceReport, StorageError};
@@ -404,20 +404,14 @@ impl RocksStorage {
         }
         iterator.status().map_err(|error| self.unreadable(&error))?;
         let mut batch = WriteBatch::default();
-        let mut spill = Spill::behind(to.payload());
-        let spills = bytes >= self.options.spill_group_bytes as u64;
-        for (key, bytes) in batches {
-            match spills && bytes.len() >= self.options.spill_batch_bytes {
-                true => batch.put_cf(&handle, key, spill.push(bytes).to_bytes()),
-                false => batch.put_cf(&handle, key, bytes),
-            }
+        let mut spills = self.spills_for(usize::try_from(bytes).unwrap_or(usize::MAX));
+        for (key, bytes) in &batches {
+            put_batch(&mut batch, self, &handle, &mut spills, to.seq, key, bytes);
         }
-        let spill = BTreeMap::from_iter((spill.len > 0).then_some((to.seq, spill)));
-        self.spill_all(&mut batch, &spill)?;
+        self.spill_all(&mut batch, spills)?;
         let moved = moved_ranges(ranges, at, rest, to.seq);
         stage_ranges(&mut batch, self, log.id, ranges, &moved);
         self.write("evacuate a generation", batch)?;
-        self.spilled(&spill);
         to.bytes.fetch_add(bytes, Ordering::Relaxed);
         log.lock().ranges = moved.into();
         Ok(Some(bytes))

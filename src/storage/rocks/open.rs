@@ -331,19 +331,21 @@ impl Loader<'_> {
         Ok((generations, open))
     }
 
-    /// Bytes of a generation's own file. What lies behind them was never acknowledged; that some are missing is a loss
-    /// like that of a table.
+    /// Bytes of a generation's own file, those included that a crash left unused: they are passed over. That some are missing
+    /// is a loss like that of a table.
     fn payload(&self, seq: u32) -> Result<u64, StorageError> {
         let key = payload_key(seq);
-        let Some(value) = self.db.get(&key).map_err(|error| damage(self.path, &error))? else { return Ok(0) };
-        let noted = read_u64(&value).ok_or_else(|| self.nonsense(DEFAULT, &key))?;
+        let noted = match self.db.get(&key).map_err(|error| damage(self.path, &error))? {
+            None => 0,
+            Some(value) => read_u64(&value).ok_or_else(|| self.nonsense(DEFAULT, &key))?,
+        };
         let file = self.payloads.path(seq);
         let found = self.payloads.len(seq).map_err(|error| StorageError::io("look at", file.clone(), error))?;
         if found < noted && !self.lossy {
             let detail = format!("it has {found} of {noted} bytes").into();
             return Err(StorageError::Damaged { file, detail });
         }
-        Ok(noted)
+        Ok(noted.max(found))
     }
 
     fn ranges(&self, generations: &Generations) -> Result<BTreeMap<LogId, Vec<Range>>, StorageError> {

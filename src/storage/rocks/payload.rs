@@ -4,12 +4,13 @@
 //! log's buffer, the memtable, a block, the table's buffer and so on. A log needs none of that. So the batches of a large
 //! group go from where they were received straight into the file of their generation, which is synced; only then does the
 //! group, with places instead of batches, go to the database (the separation of keys and values of WiscKey, FAST '16).
-//! As a place is written after what it points to is on the disk, no crash can leave one that points to nothing, and what
-//! lies behind the last place was never part of a group that was applied: it is overwritten.
+//! As a place is written after what it points to is on the disk, no crash can leave one that points to nothing. What a crash
+//! leaves behind the last place is passed over: no byte that was synced is written again, so a copy kept by a second name
+//! stays what it was.
 //!
 //! Small groups stay inside: there a second sync would cost more than the copies.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::unix::fs::FileExt;
@@ -73,6 +74,9 @@ pub(super) struct Spill {
     pub(super) len: u64,
     pub(super) batches: Vec<Bytes>,
 }
+
+/// What goes to files of their own, by generation.
+pub(super) type Spills = BTreeMap<u32, Spill>;
 
 impl Spill {
     /// Into a file that holds `from` bytes.
