@@ -27,4 +27,6 @@ pub use net::metadata::{Broker, Metadata, Partition, Topic};
 pub use net::retry::{Backoff, retrying};
 pub use options::{ClusterOptions, OptionError};
 pub use partition::TopicPartition;
-pub use producer::{Acks, Delivery, NotSent, Producer, ProducerOptions, ProducerRecord, RecordMetadata};
+pub use producer::{
+    Acks, Delivery, NotSent, Producer, ProducerCounts, ProducerOptions, ProducerRecord, RecordMetadata,
+};

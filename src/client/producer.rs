@@ -28,6 +28,7 @@ mod accumulator;
 mod batch;
 mod chunks;
 mod completion;
+mod counts;
 mod frame;
 mod intake;
 mod murmur2;
@@ -38,6 +39,7 @@ mod record;
 mod sender;
 
 pub use completion::Delivery;
+pub use counts::ProducerCounts;
 pub use murmur2::murmur2;
 pub use options::{Acks, ProducerOptions};
 pub use record::{ProducerRecord, RecordMetadata};
@@ -107,6 +109,11 @@ impl Producer {
         self.handle.shared.used()
     }
 
+    /// What was sent so far: requests, batches, records and bytes.
+    pub fn counts(&self) -> ProducerCounts {
+        self.handle.shared.counting.so_far()
+    }
+
     /// Hands a record in. Ends once it has its place in a batch, and waits for memory and for what is not yet known of its
     /// topic, for `max.block.ms` at most. What becomes of the record is told by the [`Delivery`].
     ///
@@ -171,9 +178,8 @@ impl Producer {
             match refusal {
                 Refusal::Final(error) => return Err(error),
                 Refusal::Unknown => self.learn(&record, deadline).await?,
-                Refusal::Memory(bytes) => match timeout_at(deadline, shared.memory.acquire_many(bytes)).await {
-                    Ok(Ok(permit)) => paid = Some(permit),
-                    Ok(Err(_)) => return Err(ClientError::Closed("producer")),
+                Refusal::Memory(bytes) => match timeout_at(deadline, shared.wait_for_memory(bytes)).await {
+                    Ok(permit) => paid = Some(permit?),
                     Err(_) => return Err(self.full()),
                 },
             }

@@ -117,9 +117,10 @@ async fn kcat_reads_what_was_sent_with_every_codec() {
 async fn keys_go_where_the_java_client_puts_them_and_the_rest_is_spread() {
     let Some(stage) = stage() else { return };
     let topic = log::create(&stage, "partitions", 12, &[]).await;
-    // Without a key a partition gets a few batches in a row: small ones, so that there are many turns.
+    // Without a key a partition gets a whole batch in a row: small ones, so that there are many turns.
     let mut options = options(&stage);
     options.set("batch.size", "1024").expect("legal");
+    options.set("batch.size.max", "16384").expect("legal");
     let producer = Producer::connect(options).await.expect("the cluster answers");
     // As org.apache.kafka.common.utils.Utils of Kafka 4.3.1 computes them.
     for (key, partition) in [("a", 4), ("abc", 3), ("21", 0), ("foobar", 6), ("callboard", 8)] {

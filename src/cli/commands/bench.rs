@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use callboard_client::consumer::{Consumer, ConsumerError, ConsumerOptions};
-use callboard_client::{Delivery, Producer, ProducerOptions, ProducerRecord, TopicPartition};
+use callboard_client::{Delivery, Producer, ProducerCounts, ProducerOptions, ProducerRecord, TopicPartition};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -47,6 +47,8 @@ pub(super) struct Measured {
     pub(super) took: Duration,
     pub(super) failed: u64,
     pub(super) latencies: Option<Latencies>,
+    /// Of a producer: the requests and batches that it took.
+    pub(super) sent: Option<ProducerCounts>,
 }
 
 pub(crate) async fn run(noun: BenchNoun) -> Result<Outcome, Fault> {
@@ -179,7 +181,8 @@ async fn produce(place: &Place, asked: &BenchProduce) -> Result<(Measured, Vec<F
     let records = acknowledged.load(Ordering::Relaxed);
     let bytes = records * asked.load.size;
     let topic = topic.name.to_string();
-    let measured = Measured { what: "produce", topic, records, bytes, took, failed, latencies: Some(latencies) };
+    let (latencies, sent) = (Some(latencies), Some(producer.counts()));
+    let measured = Measured { what: "produce", topic, records, bytes, took, failed, latencies, sent };
     Ok((measured, faults))
 }
 

@@ -14,15 +14,13 @@ use tokio::time::Instant;
 use super::batch::{OpenBatch, Parts};
 use super::chunks::Pool;
 use super::completion::{Completion, Delivery};
+use super::counts::Counting;
 use super::intake::{Intake, Limits, News, Placed};
 use super::options::ProducerOptions;
 use super::partitioner::{Partitions, Sticky, keyed};
 use super::record::ProducerRecord;
 use crate::net::metadata::Metadata;
 use crate::{ClientError, net::metadata};
-
-/// One partition gets at most as much in a row as this many batches of `batch.size` hold, however long they wait.
-const STICKY_BATCHES: usize = 16;
 
 /// One partition, as both sides see it.
 #[derive(Debug)]
@@ -71,6 +69,8 @@ pub(crate) struct Accumulator {
     wanted: Mutex<Vec<Arc<str>>>,
     /// Flushes under way: nothing lingers.
     flushing: AtomicUsize,
+    /// Senders of records that wait for memory.
+    short: AtomicUsize,
     /// Everything should be looked at anew.
     look_again: AtomicBool,
     /// No more records are taken.
@@ -78,6 +78,7 @@ pub(crate) struct Accumulator {
     /// The sending task should give up what is left.
     pub(crate) abort: AtomicBool,
     pub(crate) pool: Pool,
+    pub(crate) counting: Counting,
 }
 
 #[derive(Debug, Default)]
@@ -143,10 +144,12 @@ impl Accumulator {
             wake: Notify::new(),
             wanted: Mutex::default(),
             flushing: AtomicUsize::new(0),
+            short: AtomicUsize::new(0),
             look_again: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             abort: AtomicBool::new(false),
             pool,
+            counting: Counting::default(),
         }
     }
 
@@ -232,7 +235,7 @@ impl Accumulator {
                 Some(key) => keyed(key, count),
                 None => {
                     let least = self.limits.batch_size;
-                    let most = self.limits.batch_size_max.min(least.saturating_mul(STICKY_BATCHES));
+                    let most = self.limits.batch_size_max;
                     let waits =
                         |index: i32| at(index).is_some_and(|slot| slot.next_size.load(Ordering::Relaxed) >= least);
                     topic.sticky.next(size, (least, most), partitions, waits, || fastrand::u32(..))
@@ -314,6 +317,17 @@ impl Accumulator {
         self.flushing.load(Ordering::Acquire) > 0 || self.closing.load(Ordering::Acquire)
     }
 
+    /// Whether someone waits for memory.
+    pub(crate) fn is_short(&self) -> bool {
+        self.short.load(Ordering::Acquire) > 0
+    }
+
+    /// Waits for memory, which is not kept waiting by records that linger.
+    pub(crate) async fn wait_for_memory(&self, bytes: u32) -> Result<SemaphorePermit<'_>, ClientError> {
+        let _waiting = Waiting::begin(self);
+        self.memory.acquire_many(bytes).await.map_err(|_| ClientError::Closed("producer"))
+    }
+
     /// Waits until everything that was handed in before is decided.
     pub(crate) async fn flush(&self) {
         let _flushing = Flushing::begin(self);
@@ -368,6 +382,23 @@ impl<'a> Flushing<'a> {
 impl Drop for Flushing<'_> {
     fn drop(&mut self) {
         self.0.flushing.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Someone who waits for memory, however that ends.
+struct Waiting<'a>(&'a Accumulator);
+
+impl<'a> Waiting<'a> {
+    fn begin(accumulator: &'a Accumulator) -> Self {
+        accumulator.short.fetch_add(1, Ordering::AcqRel);
+        accumulator.wake.notify_one();
+        Self(accumulator)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.short.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -45,8 +45,9 @@ pub struct ProducerOptions {
     pub enable_idempotence: Option<bool>,
     /// `batch.size`: bytes from which on a batch is sent without waiting for more.
     pub batch_size: usize,
-    /// `batch.size.max`: bytes up to which a batch grows while it has to wait for its turn anyway; at most
-    /// [`Self::max_request_size`]. Set it to [`Self::batch_size`] for batches as small as Java's.
+    /// `batch.size.max`: bytes up to which a batch grows while it has to wait for its turn anyway, and so many bytes of records
+    /// without a key a partition gets in a row then; at most [`Self::max_request_size`]. Set it to [`Self::batch_size`] for
+    /// batches as small as Java's.
     pub batch_size_max: usize,
     /// `linger.ms`: how long a batch waits for more records.
     pub linger: Duration,

@@ -63,8 +63,10 @@ impl Partitioner for RoundRobin {
 
 /// The uniform sticky partitioner's memory of one topic (KIP-794): a partition, and bytes given to it.
 ///
-/// It stays with one partition for `batch.size` bytes, and while those wait to be sent anyway for up to sixteen times as
-/// many, so that batches fill (librdkafka stays for ten milliseconds); then it goes on to another that is chosen at random.
+/// It stays with one partition for `batch.size` bytes, and while those wait to be sent anyway for up to `batch.size.max`, so
+/// that batches fill (librdkafka stays for ten milliseconds): what a broker pays for the first batch of a request to each of
+/// many partitions, Kafka above all, is far more than what it pays for the bytes. Then it goes on to another that is chosen
+/// at random.
 /// Of two random ones the less loaded is taken, so a slow broker gets less; Java weighs all partitions, to the same end.
 /// Both numbers are one atomic word: no lock is taken for a record.
 #[derive(Debug)]

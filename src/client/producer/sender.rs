@@ -75,6 +75,8 @@ pub(crate) struct Sender {
     identity: Option<Identity>,
     asking_identity: bool,
     stale: HashSet<Arc<str>>,
+    /// Whether what is looked at now is sent without lingering.
+    hurried: bool,
     asking_metadata: bool,
     refresh_at: Instant,
     sweep_at: Instant,
@@ -97,6 +99,7 @@ impl Sender {
             identity: None,
             asking_identity: false,
             stale: HashSet::new(),
+            hurried: false,
             asking_metadata: false,
             refresh_at,
             sweep_at: now,
@@ -123,6 +126,7 @@ impl Sender {
             self.sweep(now);
             self.trim(now);
             self.send_ready(now);
+            self.relieve(now);
             self.ask_metadata(now);
             let wake_at = self.wakes_at(now);
             let shared = self.shared.clone();
@@ -145,6 +149,18 @@ impl Sender {
             let pipeline = Pipeline::new(self.idempotent, self.shared.options.retries);
             self.partitions.push(Partition { slot, pipeline, listed: None, at: None, timer: None, last: None });
         }
+    }
+
+    /// While someone waits for memory, only answers give it back: with none to come, nothing lingers (Kafka:
+    /// `RecordAccumulator.ready`, `exhausted`).
+    fn relieve(&mut self, now: Instant) {
+        if !self.shared.is_short() || self.lanes.values().any(|lane| lane.in_flight > 0) {
+            return;
+        }
+        self.hurried = true;
+        (0..self.partitions.len()).for_each(|number| self.look_at(number, now));
+        self.send_ready(now);
+        self.hurried = false;
     }
 
     fn tick(&self) -> Duration {
@@ -172,10 +188,10 @@ impl Sender {
 
     /// When a partition has something to send, if ever.
     fn due(&mut self, number: usize, now: Instant) -> Option<Instant> {
-        let flushing = self.shared.is_flushing();
+        let at_once = self.hurried || self.shared.is_flushing();
         let partition = &mut self.partitions[number];
         partition.pipeline.settle(now);
-        let ready = partition.slot.intake().ready_at(self.shared.limits, flushing);
+        let ready = partition.slot.intake().ready_at(self.shared.limits, at_once);
         if partition.pipeline.lacks_identity() {
             if partition.pipeline.is_empty() && ready.is_none() {
                 return None;
@@ -298,6 +314,7 @@ impl Sender {
             let partition = &mut self.partitions[number];
             if let Some((key, batch, sequenced)) = partition.pipeline.send(now) {
                 room = room.saturating_sub(batch.size());
+                self.shared.counting.batch(batch.count, batch.size());
                 batches.push((partition.slot.clone(), batch.header(sequenced), batch.records.clone()));
                 partition.at = Some(broker);
                 sent.push(Sent { number, key });
@@ -376,7 +393,9 @@ impl Sender {
             0 => connection.enqueue_unanswered(ApiKey::Produce, correlation, frame, deadline),
             _ => connection.enqueue(ApiKey::Produce, correlation, frame, deadline),
         };
-        self.lanes.entry(broker).or_default().in_flight += 1;
+        let lane = self.lanes.entry(broker).or_default();
+        lane.in_flight += 1;
+        self.shared.counting.request(lane.in_flight);
         sent.shrink_to_fit();
         self.events.push(Box::pin(async move {
             let answer = pending.await;

@@ -186,6 +186,43 @@ async fn memory_is_bounded_and_waited_for() {
 }
 
 #[tokio::test]
+async fn while_memory_is_waited_for_nothing_lingers() {
+    let logs = Logs::default();
+    let broker = broker(&logs).await;
+    let mut options = options(&broker);
+    options.buffer_memory = 10_000;
+    options.linger = Duration::from_secs(30);
+    options.max_block = Duration::from_secs(10);
+    let producer = Producer::connect(options).await.expect("a broker");
+    // More than fits, though no batch of any partition is ever large enough to be sent for its size.
+    for at in 0..60 {
+        let sent = producer.send(record(vec![0; 1000]).partition(at % 3)).await;
+        drop(sent.expect("room came long before the linger ended"));
+    }
+    producer.flush().await;
+    assert_eq!((0..3).map(|partition| log(&logs, partition).len()).sum::<usize>(), 60);
+}
+
+#[tokio::test]
+async fn while_batches_wait_records_without_a_key_fill_one_before_the_next() {
+    let logs = Logs::default();
+    let broker = broker(&logs).await;
+    let producer = Producer::connect(options(&broker)).await.expect("a broker");
+    producer.send(record("known").partition(0)).await.expect("taken").await.expect("acknowledged");
+    let before = producer.counts();
+    let value = Bytes::from(vec![7; 1000]);
+    // Nothing else runs meanwhile, so nothing is taken.
+    for _ in 0..3500 {
+        drop(producer.send(record(value.clone())).await.expect("taken"));
+    }
+    producer.flush().await;
+    let counts = producer.counts();
+    let (requests, batches) = (counts.requests - before.requests, counts.batches - before.batches);
+    assert!((4..=6).contains(&batches), "{batches} batches of a megabyte at most, for three and a half");
+    assert!(requests <= batches && counts.records == 3501 && counts.bytes > 3_500_000, "{counts:?}");
+}
+
+#[tokio::test]
 async fn dropped_without_close_everything_pending_is_told() {
     let broker = FakeBroker::start(|asked: &Asked| (asked.key == ApiKey::Produce).then_some(Reply::Silence)).await;
     let mut options = options(&broker);

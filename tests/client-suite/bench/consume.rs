@@ -28,7 +28,7 @@ pub(crate) async fn run(arguments: &Arguments, by_record: bool) -> Result<Moved,
     } else {
         consumer.subscribe([topic])?;
     }
-    let mut moved = Moved { records: 0, bytes: 0, since: Instant::now() };
+    let mut moved = Moved { records: 0, bytes: 0, since: Instant::now(), counts: None };
     let mut begun = false;
     while moved.records < arguments.records {
         if by_record {

@@ -3,10 +3,13 @@
 //! ```text
 //! client-bench produce|consume|consume-records --bootstrap HOST:PORT --topic NAME [--records N] [--size BYTES] [-X key=value]...
 //! ```
-//! Prints one line: records, seconds, MB/s, records/s, peak resident MiB.
+//! Prints one line: records, seconds, MB/s, records/s, peak resident MiB; of a producer also how large its requests and
+//! batches were, and how many requests were under way.
 
 use std::process::ExitCode;
 use std::time::Instant;
+
+use callboard_client::ProducerCounts;
 
 mod arguments;
 mod consume;
@@ -26,18 +29,18 @@ fn main() -> ExitCode {
     let runtime = runtime.expect("threads can be started");
     let start = Instant::now();
     let moved = match arguments.load.as_str() {
-        "produce" => runtime.block_on(produce::run(&arguments)).map(|bytes| {
+        "produce" => runtime.block_on(produce::run(&arguments)).map(|(bytes, counts)| {
             let records = arguments.records;
-            Moved { records, bytes, since: start }
+            Moved { records, bytes, since: start, counts: Some(counts) }
         }),
         "consume" => runtime.block_on(consume::run(&arguments, false)),
         "consume-records" => runtime.block_on(consume::run(&arguments, true)),
         other => Err(format!("'{other}' is no load: produce, consume or consume-records").into()),
     };
     match moved {
-        Ok(Moved { records, bytes, since }) => {
+        Ok(Moved { records, bytes, since, counts }) => {
             let seconds = since.elapsed().as_secs_f64();
-            println!(
+            print!(
                 "{} records={} seconds={seconds:.3} mb_per_second={:.1} records_per_second={:.0} peak_rss_mib={:.1}",
                 arguments.load,
                 records,
@@ -45,6 +48,17 @@ fn main() -> ExitCode {
                 records as f64 / seconds,
                 peak_rss_mib()
             );
+            if let Some(counts) = counts {
+                print!(
+                    " requests={} batches_per_request={:.1} kib_per_request={:.0} kib_per_batch={:.0} under_way={:.1}",
+                    counts.requests,
+                    counts.batches_per_request(),
+                    counts.bytes_per_request() / 1024.0,
+                    counts.bytes_per_batch() / 1024.0,
+                    counts.requests_under_way()
+                );
+            }
+            println!();
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -60,6 +74,8 @@ struct Moved {
     /// Of values.
     bytes: u64,
     since: Instant,
+    /// What a producer sent for that.
+    counts: Option<ProducerCounts>,
 }
 
 /// The most memory that this process ever had resident.

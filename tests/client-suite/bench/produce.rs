@@ -3,12 +3,12 @@
 use std::error::Error;
 
 use bytes::Bytes;
-use callboard_client::{Delivery, Producer, ProducerOptions, ProducerRecord};
+use callboard_client::{Delivery, Producer, ProducerCounts, ProducerOptions, ProducerRecord};
 
 use crate::arguments::Arguments;
 
-/// Bytes of values that were acknowledged.
-pub(crate) async fn run(arguments: &Arguments) -> Result<u64, Box<dyn Error>> {
+/// Bytes of values that were acknowledged, and what was sent for that.
+pub(crate) async fn run(arguments: &Arguments) -> Result<(u64, ProducerCounts), Box<dyn Error>> {
     let mut options = ProducerOptions::new(&arguments.bootstrap);
     for (name, value) in &arguments.options {
         options.set(name, value)?;
@@ -45,5 +45,5 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<u64, Box<dyn Error>> {
         return Err(format!("{acknowledged} of {} records were acknowledged", arguments.records).into());
     }
     producer.close(std::time::Duration::from_secs(10)).await?;
-    Ok(acknowledged * arguments.size as u64)
+    Ok((acknowledged * arguments.size as u64, producer.counts()))
 }

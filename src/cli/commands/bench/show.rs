@@ -54,5 +54,27 @@ pub(super) fn measured(measured: &Measured) -> Answer {
         facts.push(("latency, ms".to_owned(), words.join("  ").into()));
         doc.push(("latency", Doc::Map(quantiles)));
     }
+    if let Some(sent) = measured.sent.as_ref().filter(|sent| sent.requests > 0) {
+        let averages = [
+            ("records_per_batch", sent.records_per_batch()),
+            ("bytes_per_batch", sent.bytes_per_batch()),
+            ("batches_per_request", sent.batches_per_request()),
+            ("bytes_per_request", sent.bytes_per_request()),
+            ("requests_under_way", sent.requests_under_way()),
+        ];
+        let totals = [("requests", sent.requests), ("batches", sent.batches)];
+        let totals = totals.map(|(key, count)| (key.to_owned(), Doc::from(count)));
+        let averages = averages.map(|(key, average)| (key.to_owned(), Doc::from((average * 100.0).round() / 100.0)));
+        doc.push(("sent", Doc::Map(totals.into_iter().chain(averages).collect())));
+        let words = format!(
+            "{} of {}, with {:.1} batches of {}; {:.1} under way",
+            show_count(sent.requests),
+            show_bytes(sent.bytes_per_request() as u64),
+            sent.batches_per_request(),
+            show_bytes(sent.bytes_per_batch() as u64),
+            sent.requests_under_way()
+        );
+        facts.push(("requests".to_owned(), words.into()));
+    }
     Answer::One(Sheet::new(measured.topic.as_str(), Doc::map(doc)).facts(facts))
 }

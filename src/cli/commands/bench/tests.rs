@@ -13,9 +13,14 @@ fn a_measurement() {
         took: Duration::from_millis(2500),
         failed: 3,
         latencies: Some(latencies),
+        sent: None,
     };
     check_answer("bench", &show::measured(&measured));
-    check_answer("bench-without-latency", &show::measured(&Measured { latencies: None, failed: 0, ..measured }));
+    let mut sent = ProducerCounts::default();
+    (sent.requests, sent.batches, sent.records, sent.bytes, sent.under_way) = (40, 120, 1000, 1_060_000, 150);
+    let without = Measured { latencies: None, failed: 0, ..measured };
+    check_answer("bench-without-latency", &show::measured(&without));
+    check_answer("bench-requests", &show::measured(&Measured { sent: Some(sent), ..without }));
 }
 
 #[test]
