@@ -57,6 +57,19 @@ class Limit:
 
 
 @dataclasses.dataclass(frozen=True)
+class Computed:
+    """What the median of a figure has to be, where that follows from other medians of the same run.
+
+    `wanted` is asked with a function that gives the median of a variant's figure, or None."""
+
+    figure: str
+    ours: Variant
+    said: str
+    wanted: object
+    higher: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Load:
     """One row of the table."""
 
@@ -70,6 +83,8 @@ class Load:
     bars: tuple
     quick: bool = True
     tool: str = None
+    # It restarts the servers that all loads share, and so comes after those that want them warm.
+    restarts: bool = False
 
 
 def unique():

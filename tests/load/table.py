@@ -2,14 +2,14 @@
 
 import statistics
 
-from row import Bar
+from row import Bar, Computed
 
 # Figures in the order of their columns; a table has those that its loads have.
 ORDER = ["MB/s", "peak MB/s", "requests/s", "mean ms", "p50 ms", "p99 ms", "p999 ms", "max ms", "all awake ms", "jain",
          "slowest/fastest", "beside/alone", "ready s", "cpu s/GB", "cpu us/request", "idle cpu %", "written/byte",
          "KiB/connection", "KiB/waiting", "KiB/waiting after", "idle MiB", "peak MiB", "peak/allowed", "after MiB", "answered",
          "waiting", "refused", "closed", "sent again", "failed", "produce failed", "produced MiB", "lost later", "alive", "recovered", "recovered s", "log lines",
-         "counted", "client MiB", "client cpu s/GB"]
+         "counted", "client MiB", "client cpu s/GB", "fdatasync ms"]
 MARKS = {True: "✓", False: "✗"}
 
 
@@ -53,9 +53,21 @@ class Results:
     def of(self, load, variant, figure):
         return self.figures.get((load.name, variant.name, figure), [])
 
+    def median_of(self, load, variant, figure):
+        values = self.of(load, variant, figure)
+        return median(values) if values else None
+
+    def wanted(self, load, bar):
+        """What a bar asks for; None where what it follows from is not known."""
+        if isinstance(bar, Computed):
+            return bar.wanted(lambda variant, figure: self.median_of(load, variant, figure))
+        return bar.ratio if isinstance(bar, Bar) else bar.value
+
     def figure(self, load, bar):
-        """A ratio of medians, or the worst value of all rounds."""
+        """A ratio of medians, a median, or the worst value of all rounds."""
         ours = self.of(load, bar.ours, bar.figure)
+        if isinstance(bar, Computed):
+            return median(ours) if ours and self.wanted(load, bar) is not None else None
         if not isinstance(bar, Bar):
             return (min(ours) if bar.higher else max(ours)) if ours else None
         theirs = self.of(load, bar.theirs, bar.figure)
@@ -64,14 +76,14 @@ class Results:
         return median(ours) / median(theirs)
 
     def bars(self, loads):
-        """Each bar with its figure and whether it holds. Whoever failed to give a figure does not hold."""
+        """Each bar with its figure, what it has to be, and whether it is. Whoever failed to give a figure does not hold."""
         for load in loads:
             for bar in load.bars:
-                value, wanted = self.figure(load, bar), bar.ratio if isinstance(bar, Bar) else bar.value
+                value, wanted = self.figure(load, bar), self.wanted(load, bar)
                 if (load.name, bar.ours.name) in self.failed:
-                    yield load, bar, value, False
+                    yield load, bar, value, wanted, False
                 elif value is not None:
-                    yield load, bar, value, value >= wanted if bar.higher else value <= wanted
+                    yield load, bar, value, wanted, value >= wanted if bar.higher else value <= wanted
 
     def _table(self, loads):
         columns = [name for name in ORDER if any(self.of(load, variant, name) for load in loads for variant in load.variants)]
@@ -92,12 +104,13 @@ class Results:
         judged = list(self.bars(loads))
         lines += ["", f"**Bars**: {sum(holds for *_, holds in judged)} of {len(judged)} hold", "",
                   "| | Load | Figure | Of | Is | Has to be |", "|---|---|---|---|--:|--:|"]
-        for load, bar, value, holds in judged:
-            sign = "≥" if bar.higher else "≤"
-            of, wanted = ((f"{bar.ours.name} / {bar.theirs.name}", f"{bar.ratio}x") if isinstance(bar, Bar)
-                          else (bar.ours.name, shown(bar.value)))
-            told = "failed" if value is None else f"{value:.2f}x" if isinstance(bar, Bar) else shown(value)
-            lines.append(f"| {MARKS[holds]} | {load.what} | {bar.figure} | {of} | {told} | {sign} {wanted} |")
+        for load, bar, value, wanted, holds in judged:
+            ratio = isinstance(bar, Bar)
+            of = f"{bar.ours.name} / {bar.theirs.name}" if ratio else bar.ours.name
+            told = "failed" if value is None else f"{value:.2f}x" if ratio else shown(value)
+            asked = f"{wanted}x" if ratio else "?" if wanted is None else shown(wanted)
+            asked += f": {bar.said}" if isinstance(bar, Computed) else ""
+            lines.append(f"| {MARKS[holds]} | {load.what} | {bar.figure} | {of} | {told} | {'≥' if bar.higher else '≤'} {asked} |")
         lines += [f"\nFailed: {failure}" for failure in self.failures]
         return "\n".join(lines) + "\n"
 
@@ -107,6 +120,7 @@ class Results:
                  "variant": variant, "figure": figure, "median": median(values), "values": values}
                 for (load, variant, figure), values in self.figures.items()]
         bars = [{"load": load.name, "figure": bar.figure, "ours": bar.ours.name, "is": value, "higher": bar.higher, "holds": holds,
-                 **({"theirs": bar.theirs.name, "ratio": bar.ratio} if isinstance(bar, Bar) else {"limit": bar.value})}
-                for load, bar, value, holds in self.bars(loads)]
+                 **({"theirs": bar.theirs.name, "ratio": wanted} if isinstance(bar, Bar) else {"limit": wanted}),
+                 **({"follows from": bar.said} if isinstance(bar, Computed) else {})}
+                for load, bar, value, wanted, holds in self.bars(loads)]
         return {"conditions": head, "rows": rows, "bars": bars, "failures": self.failures}
