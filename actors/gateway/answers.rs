@@ -72,9 +72,14 @@ impl Answers {
         if bytes == 0 {
             return;
         }
+        self.serve(|ledger| ledger.give_back(bytes));
+    }
+
+    /// Hands out what a change of the ledger lets others have.
+    fn serve(&self, change: impl FnOnce(&mut Ledger) -> Vec<(Place, usize)>) {
         let granted: Vec<_> = {
             let mut state = self.state();
-            let given = state.ledger.give_back(bytes);
+            let given = change(&mut state.ledger);
             given.into_iter().map(|(place, bytes)| (state.waiting.remove(&place), bytes)).collect()
         };
         for (waiting, bytes) in granted {
@@ -117,11 +122,10 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let mut state = self.answers.state();
-        state.ledger.leave(self.place);
-        let grant = state.waiting.remove(&self.place);
-        drop(state);
-        drop(grant);
+        let grant = self.answers.state().waiting.remove(&self.place);
+        if grant.is_some() {
+            self.answers.serve(|ledger| ledger.leave(self.place));
+        }
         // A share that was granted and not taken is given back when the channel is dropped.
     }
 }
@@ -156,6 +160,18 @@ mod tests {
         assert_eq!(answers.held(), 100, "the second has it");
         drop(late);
         assert_eq!((answers.held(), answers.is_short()), (0, false));
+    }
+
+    #[test]
+    fn who_leaves_the_line_lets_those_behind_have_what_is_there() {
+        let answers = Answers::new(100);
+        let held = answers.ask(Wish { most: 80, least: 80 }).expect("all is there");
+        let large = answers.ask(Wish { most: 90, least: 90 }).expect_err("too little");
+        let mut small = answers.ask(Wish { most: 40, least: 40 }).expect_err("too little");
+        let mut other = held;
+        other.set(50);
+        drop(large);
+        assert_eq!(small.granted.try_recv().map(|share| share.bytes()), Ok(40));
     }
 
     #[test]

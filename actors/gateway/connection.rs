@@ -59,6 +59,8 @@ pub(crate) enum ConnectionMessage {
         request: u64,
         /// The partition's place in it.
         index: u32,
+        /// The round in which it was asked.
+        round: u32,
         /// The answer.
         result: Box<Result<Fetched, FetchError>>,
     },
@@ -450,9 +452,9 @@ impl Connection {
                 }
             }
             ConnectionMessage::Produced { request, index, result } => self.produced(request, index, result)?,
-            ConnectionMessage::Fetched { request, index, result } => {
+            ConnectionMessage::Fetched { request, index, round, result } => {
                 let myself = ctx.myself();
-                self.fetch_next(request, |fetching, s| fetching.fill(index, *result, &myself, s), ctx)?;
+                self.fetch_next(request, |fetching, s| fetching.fill((index, round), *result, &myself, s), ctx)?;
             }
             ConnectionMessage::FetchRead { request, reads } => {
                 self.fetch_next(request, |fetching, s| fetching.read_done(reads, s), ctx)?;
@@ -463,7 +465,8 @@ impl Connection {
             }
             ConnectionMessage::Written(unread) => self.unread.remove(unread),
             ConnectionMessage::FetchDeadline { request } => {
-                self.fetch_next(request, Fetching::expire, ctx)?;
+                let myself = ctx.myself();
+                self.fetch_next(request, |fetching, services| fetching.expire(&myself, services), ctx)?;
             }
             ConnectionMessage::Answer { request, answer } => {
                 self.exclusive = None;
@@ -484,8 +487,8 @@ impl Connection {
             ConnectionMessage::WriteEnded(end) => {
                 match end {
                     Ok(()) => {}
-                    Err(end @ WriteEnd::Unread(_)) => {
-                        self.close_reason = CloseReason::Idle;
+                    Err(end @ (WriteEnd::Unread(_) | WriteEnd::Slow { .. })) => {
+                        self.close_reason = CloseReason::SlowReader;
                         tracing::info!(peer = ?self.peer, client = ?self.client_id, %end, "connection closed");
                     }
                     Err(end) => tracing::debug!(peer = ?self.peer, %end, "connection closed"),
@@ -521,7 +524,11 @@ impl Actor for Connection {
             ConnectionMessage::ReadEnded(socket::read(reading, myself, limits, unanswered, metrics).await)
         });
         let (metrics, myself) = (self.services.metrics.clone(), ctx.myself());
-        let limits = WriteLimits { idle: config.idle_max, all: self.services.answers.clone() };
+        let limits = WriteLimits {
+            idle: config.idle_max,
+            least_per_second: config.answers_least_per_second,
+            all: self.services.answers.clone(),
+        };
         ctx.pipe(async move {
             ConnectionMessage::WriteEnded(socket::write(writing, answers, myself, limits, metrics).await)
         });
@@ -531,7 +538,10 @@ impl Actor for Connection {
     fn handle(&mut self, message: ConnectionMessage, ctx: &mut Context<Self>) -> Result<(), Failure> {
         if let Err(reason) = self.receive(message, ctx) {
             tracing::warn!(peer = ?self.peer, client = ?self.client_id, %reason, "connection closed");
-            self.close_reason = CloseReason::BadRequest;
+            self.close_reason = match reason {
+                Close::SlowReader => CloseReason::SlowReader,
+                _ => CloseReason::BadRequest,
+            };
             ctx.stop();
         }
         Ok(())
@@ -547,8 +557,9 @@ impl Actor for Connection {
             self.slots.clear();
         }
         let waiting: Vec<u64> = self.fetches.keys().copied().collect();
+        let myself = ctx.myself();
         for request in waiting {
-            if self.fetch_next(request, Fetching::expire, ctx).is_err() {
+            if self.fetch_next(request, |fetching, services| fetching.expire(&myself, services), ctx).is_err() {
                 return Stopping::Now;
             }
         }
@@ -557,12 +568,17 @@ impl Actor for Connection {
     }
 
     fn snapshot(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut shown = vec![
             ("peer", self.peer.map_or_else(String::new, |peer| peer.to_string())),
             ("client_id", self.client_id.clone().unwrap_or_default()),
             ("requests", self.served.to_string()),
             ("unanswered", self.slots.len().to_string()),
-        ]
+        ];
+        if let Some(Slot { api, since, .. }) = self.slots.front() {
+            shown.push(("oldest", format!("{} for {:?}", api.name(), self.services.clock.tick().since(*since))));
+        }
+        shown.extend(self.fetches.values().next().map(|fetching| ("fetch", fetching.stage())));
+        shown
     }
 }
 

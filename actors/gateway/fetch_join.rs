@@ -4,11 +4,12 @@
 //!
 //! 1. every partition's leader is asked once, without waiting;
 //! 2. if too little is there, the leaders that had nothing are asked to tell when there is more (`min_bytes`,
-//!    `max_wait_ms`; Kafka: `DelayedFetch`);
+//!    `max_wait_ms`; Kafka: `DelayedFetch`). What they have shown is let go meanwhile: no budget counts it, and it may be
+//!    a large part of the log by the time that all readers wait. Its bytes are remembered, and it is asked for anew;
 //! 3. the bytes are divided among the partitions in the order of the request (KIP-74: the first batch always fits),
 //!    and what is not in memory is read from storage in one job.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use callboard_gateway::Wish;
@@ -52,6 +53,8 @@ pub(super) struct FetchJoin<E> {
     min_bytes: usize,
     may_wait: bool,
     watching: bool,
+    /// By place the bytes that were there and have been let go.
+    let_go: BTreeMap<u32, usize>,
 }
 
 impl<E> FetchJoin<E> {
@@ -60,7 +63,8 @@ impl<E> FetchJoin<E> {
         let mut slots = Vec::new();
         slots.resize_with(partitions, || None);
         let missing_for_good = BTreeSet::new();
-        Self { slots, missing_for_good, missing: partitions, min_bytes, may_wait, watching: false }
+        let let_go = BTreeMap::new();
+        Self { slots, missing_for_good, missing: partitions, min_bytes, may_wait, watching: false, let_go }
     }
 
     /// A partition does not exist: that is its answer, and there is nothing to wait for.
@@ -76,7 +80,18 @@ impl<E> FetchJoin<E> {
             self.missing -= 1;
         }
         *slot = Some(result);
+        self.let_go.remove(&index);
         self.next(index)
+    }
+
+    /// Partitions that have not answered yet.
+    pub(super) fn missing(&self) -> usize {
+        self.missing
+    }
+
+    /// Whether something was there that has been let go since, so that the leaders have to be asked anew for the answer.
+    pub(super) fn has_let_go(&self) -> bool {
+        !self.let_go.is_empty()
     }
 
     /// What to do before any answer. A request without partitions is answered at once, however long it may wait: Java's
@@ -92,12 +107,24 @@ impl<E> FetchJoin<E> {
         if !self.may_wait || self.enough() {
             return Next::Finish;
         }
+        self.let_go();
         if self.watching {
             // One partition told that there is more, but all together it is still too little.
             return Next::Watch(self.watch(index).into_iter().collect());
         }
         self.watching = true;
         Next::Watch((0..self.slots.len() as u32).filter_map(|index| self.watch(index)).collect())
+    }
+
+    fn let_go(&mut self) {
+        for (index, slot) in (0u32..).zip(&mut self.slots) {
+            if let Some(Ok(Fetched { data, .. })) = slot
+                && let FetchData::Memory(batches) = data
+            {
+                self.let_go.insert(index, batches.iter().map(Bytes::len).sum());
+                *data = FetchData::Empty;
+            }
+        }
     }
 
     fn watch(&self, index: u32) -> Option<(u32, Offset)> {
@@ -113,7 +140,7 @@ impl<E> FetchJoin<E> {
         if self.missing_for_good.len() == self.slots.len() {
             return true;
         }
-        let mut bytes = 0;
+        let mut bytes: usize = self.let_go.values().sum();
         for (index, slot) in (0u32..).zip(&self.slots) {
             match slot {
                 Some(Ok(fetched)) if fetched.diverging.is_some() => return true,
@@ -252,6 +279,27 @@ mod tests {
         // Still too few: only the partition that told is watched again, from where it is now.
         assert_eq!(join.fill(1, Ok(fetched(12, memory(&[40])))), Next::Watch(vec![(1, Offset(12))]));
         assert_eq!(join.fill(0, Ok(fetched(8, memory(&[10])))), Next::Finish);
+    }
+
+    #[test]
+    fn what_is_too_little_is_counted_and_not_held() {
+        let mut join = Join::new(3, 100, true);
+        join.fill(0, Ok(fetched(7, FetchData::Empty)));
+        join.fill(1, Ok(fetched(8, FetchData::Empty)));
+        assert!(!join.has_let_go(), "there was nothing");
+        let batches = vec![Bytes::from(vec![0; 60])];
+        let shown = batches[0].clone();
+        assert!(!shown.is_unique());
+        join.fill(2, Ok(fetched(10, FetchData::Memory(batches))));
+        assert!(shown.is_unique() && join.has_let_go());
+        // The same partition again counts once.
+        assert_eq!(join.fill(2, Ok(fetched(11, memory(&[70])))), Next::Watch(vec![(2, Offset(11))]));
+        assert_eq!(join.fill(0, Ok(fetched(8, memory(&[30])))), Next::Finish);
+        assert!(join.has_let_go(), "the third is to be asked anew");
+        let mut alone = Join::new(1, 100, true);
+        alone.fill(0, Ok(fetched(7, memory(&[60]))));
+        assert_eq!(alone.fill(0, Ok(fetched(9, memory(&[60, 60])))), Next::Finish);
+        assert!(!alone.has_let_go(), "all that there is has just been shown");
     }
 
     #[test]

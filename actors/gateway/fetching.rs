@@ -98,6 +98,9 @@ pub(super) struct Fetching {
     divided: Vec<PartitionFetched>,
     /// The memory that the answer may have, once it is known that there is something to be sent.
     share: Option<AnswerShare>,
+    /// How often the leaders were asked anew. From the first time on they are asked for what is sent: nothing waits for the
+    /// clock any longer. What a leader says of an earlier round, that it has given up waiting for instance, says nothing.
+    round: u32,
 }
 
 impl Fetching {
@@ -129,6 +132,7 @@ impl Fetching {
             places,
             divided: Vec::new(),
             share: None,
+            round: 0,
         })
     }
 
@@ -169,7 +173,7 @@ impl Fetching {
             }
         };
         let message = PartitionMessage::Fetch(Fetch {
-            slot: FetchSlot::new(myself.clone(), self.caller.number, index, self.caller.connection),
+            slot: FetchSlot::new(myself.clone(), self.caller.number, index, self.round, self.caller.connection),
             offset: asked.offset,
             current_leader_epoch: asked.current_leader_epoch.is_known().then_some(asked.current_leader_epoch),
             last_fetched_epoch: asked.last_fetched_epoch.is_known().then_some(asked.last_fetched_epoch),
@@ -188,11 +192,14 @@ impl Fetching {
     /// A leader has answered.
     pub(super) fn fill(
         &mut self,
-        index: u32,
+        (index, round): (u32, u32),
         result: Result<Fetched, FetchError>,
         myself: &ActorRef<ConnectionMessage>,
         services: &Services,
     ) -> Next {
+        if round != self.round {
+            return Next::Wait;
+        }
         let Some(join) = &mut self.join else { return Next::Wait };
         let Some(place) = self.places.get(index as usize) else { return Next::Wait };
         let next = join.fill(index, result.map_err(|error| Box::new(refused(place.asked.partition, &error))));
@@ -202,15 +209,15 @@ impl Fetching {
     fn follow(&mut self, next: Join, myself: &ActorRef<ConnectionMessage>, services: &Services) -> Next {
         match next {
             Join::Wait => Next::Wait,
-            Join::Finish => self.divide(services),
+            Join::Finish => self.conclude(myself, services),
             Join::Watch(watched) => {
                 let left = self.deadline_at.since(services.clock.tick());
                 if left.is_zero() {
-                    return self.divide(services);
+                    return self.conclude(myself, services);
                 }
                 for (index, beyond) in watched {
                     if self.ask(index, Some(beyond), myself).is_err() {
-                        return self.divide(services);
+                        return self.conclude(myself, services);
                     }
                 }
                 if self.deadline.is_some() { Next::Wait } else { Next::WaitUntil(left) }
@@ -219,9 +226,23 @@ impl Fetching {
     }
 
     /// The client's patience is over: what is there is the answer.
-    pub(super) fn expire(&mut self, services: &Services) -> Next {
+    pub(super) fn expire(&mut self, myself: &ActorRef<ConnectionMessage>, services: &Services) -> Next {
         self.deadline = None;
-        if self.join.is_some() { self.divide(services) } else { Next::Wait }
+        if self.round > 0 { Next::Wait } else { self.conclude(myself, services) }
+    }
+
+    /// Nobody is waited for any longer. What was let go meanwhile is asked for anew.
+    fn conclude(&mut self, myself: &ActorRef<ConnectionMessage>, services: &Services) -> Next {
+        match &self.join {
+            Some(join) if join.has_let_go() => self.ask_anew(myself, services),
+            _ => self.divide(services),
+        }
+    }
+
+    fn ask_anew(&mut self, myself: &ActorRef<ConnectionMessage>, services: &Services) -> Next {
+        self.round += 1;
+        self.join = Some(FetchJoin::new(self.places.len(), 0, false));
+        self.start(myself, services)
     }
 
     /// There is memory for an answer: the leaders are asked anew, what they had shown was let go.
@@ -232,8 +253,19 @@ impl Fetching {
         services: &Services,
     ) -> Next {
         self.share = share;
-        self.join = Some(FetchJoin::new(self.places.len(), 0, false));
-        self.start(myself, services)
+        self.ask_anew(myself, services)
+    }
+
+    /// What it waits for, in words for operators.
+    pub(super) fn stage(&self) -> String {
+        match &self.join {
+            Some(join) if join.missing() > 0 => {
+                format!("{} of {} leaders have not answered", join.missing(), self.places.len())
+            }
+            Some(_) => "waits for more".to_owned(),
+            None if self.divided.is_empty() => "waits for memory for its answer".to_owned(),
+            None => "reads from storage".to_owned(),
+        }
     }
 
     /// The memory that the answer has, for as long as it is held.

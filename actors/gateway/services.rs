@@ -37,6 +37,8 @@ pub(crate) struct GatewayConfig {
     pub fetch_max_bytes: usize,
     /// Bytes of answers that one connection may hold until its client has taken them.
     pub connection_answer_bytes: usize,
+    /// Bytes of its answers that a client has to take every second while others wait for the memory that they take.
+    pub answers_least_per_second: usize,
     /// Bytes of one fetch answer that are read from storage.
     pub fetch_disk_bytes: usize,
     /// Clients that the limit of open files has room for, beside what storage needs.

@@ -10,10 +10,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use callboard_runtime::ActorRef;
 use callboard_telemetry::Metrics;
 use callboard_wire::frame::{FrameDecoder, FrameError, LENGTH_LEN};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::Receiver;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::answers::{AnswerShare, Answers};
 use super::budget::{Budget, Share, share};
@@ -25,7 +25,8 @@ const SLICES_MAX: usize = 64;
 const REQUEST_MIN: usize = 1024;
 /// How long a client may be silent inside a request, while it holds a share of everyone's budget.
 const INSIDE: Duration = Duration::from_secs(10);
-/// How long a client may take nothing of its answers while others wait for the memory that they take.
+/// How long a client may take nothing of its answers while others wait for the memory that they take; and over how long
+/// it is seen how fast it takes them.
 const UNREAD: Duration = Duration::from_secs(10);
 /// How long a silent connection keeps its read buffer.
 const KEEP_BUFFER: Duration = Duration::from_secs(2);
@@ -178,6 +179,14 @@ pub(crate) enum WriteEnd {
     /// The client takes nothing.
     #[error("the client left its answers unread for {0:?}")]
     Unread(Duration),
+    /// The client takes too little, and others wait for the memory.
+    #[error("the client took {taken} bytes of its answers in {within:?} while others waited for the memory")]
+    Slow {
+        /// Bytes taken.
+        taken: usize,
+        /// In how long.
+        within: Duration,
+    },
     /// The socket failed.
     #[error(transparent)]
     Socket(#[from] io::Error),
@@ -188,8 +197,30 @@ pub(crate) enum WriteEnd {
 pub(super) struct WriteLimits {
     /// How long a client may take no byte of its answers.
     pub(super) idle: Duration,
+    /// Bytes of its answers that a client has to take every second while others wait for memory.
+    pub(super) least_per_second: usize,
     /// Everyone's memory for answers: while others wait for it, [`UNREAD`] is the longest.
     pub(super) all: Answers,
+}
+
+/// How fast a client takes what is ready for it, from the moment on when it did not take all at once.
+#[derive(Debug, Default)]
+struct Pace {
+    since: Option<Instant>,
+    taken: usize,
+}
+
+impl Pace {
+    /// The client has taken a part of what is ready. Every [`UNREAD`]: the bytes that it took, and in how long.
+    fn took(&mut self, bytes: usize, now: Instant) -> Option<(usize, Duration)> {
+        let since = *self.since.get_or_insert(now);
+        self.taken += bytes;
+        let within = now - since;
+        (within >= UNREAD).then(|| {
+            self.since = Some(now);
+            (std::mem::take(&mut self.taken), within)
+        })
+    }
 }
 
 /// Writes answers in order until the channel closes, the socket fails or the client takes nothing for too long.
@@ -210,6 +241,7 @@ pub(super) async fn write(
             unread.add(answer.unread);
         };
         queue(answer, &mut pieces);
+        let mut pace = Pace::default();
         // Whatever else is ready leaves in the same system call.
         while pieces.len() < SLICES_MAX
             && let Ok(answer) = answers.try_recv()
@@ -226,6 +258,9 @@ pub(super) async fn write(
             let written = write_some(&mut socket, &slices[..used], &limits).await?;
             metrics.response_bytes.add(written as u64);
             advance(&mut pieces, written);
+            if !pieces.is_empty() && shares.iter().any(|(_, memory)| memory.is_some()) {
+                keeps_pace(&mut pace, written, &limits)?;
+            }
         }
         shares.clear();
         if unread != Unread::default() {
@@ -238,7 +273,7 @@ pub(super) async fn write(
 
 /// Writes as much as the client takes: a byte at least.
 async fn write_some(
-    socket: &mut OwnedWriteHalf,
+    socket: &mut (impl AsyncWrite + Unpin),
     slices: &[IoSlice<'_>],
     limits: &WriteLimits,
 ) -> Result<usize, WriteEnd> {
@@ -256,6 +291,13 @@ async fn write_some(
     }
 }
 
+/// A client that takes a little now and then holds memory as one does that takes nothing.
+fn keeps_pace(pace: &mut Pace, written: usize, limits: &WriteLimits) -> Result<(), WriteEnd> {
+    let Some((taken, within)) = pace.took(written, Instant::now()) else { return Ok(()) };
+    let least = (limits.least_per_second as f64 * within.as_secs_f64()) as usize;
+    if taken < least && limits.all.is_short() { Err(WriteEnd::Slow { taken, within }) } else { Ok(()) }
+}
+
 fn advance(pieces: &mut VecDeque<Bytes>, mut written: usize) {
     while let Some(front) = pieces.front_mut() {
         if written < front.len() {
@@ -270,6 +312,7 @@ fn advance(pieces: &mut VecDeque<Bytes>, mut written: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use callboard_gateway::Wish;
     use tokio::net::{TcpListener, TcpStream};
 
     #[tokio::test]
@@ -300,6 +343,42 @@ mod tests {
         let end = |frame: &BytesMut| frame.as_ptr_range().end as usize;
         let changes = frames.windows(2).filter(|pair| end(&pair[0]) + LENGTH_LEN != pair[1].as_ptr() as usize);
         assert_eq!(changes.count(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_a_little_now_and_then_is_told_from_one_that_is_slow() {
+        const ALL: Wish = Wish { most: 100, least: 100 };
+        let all = Answers::new(100);
+        let _held = all.ask(ALL).expect("all is there");
+        // Takes 100 bytes every nine seconds, out of a pipe that holds no more.
+        let trickle = async |least_per_second: usize| {
+            let limits = WriteLimits { idle: Duration::from_secs(600), least_per_second, all: all.clone() };
+            let (mut writing, mut reading) = tokio::io::duplex(100);
+            let taking = async {
+                for _ in 0..10 {
+                    tokio::time::sleep(Duration::from_secs(9)).await;
+                    reading.read_exact(&mut [0; 100]).await.expect("there is more");
+                }
+                Ok(())
+            };
+            let writing = async {
+                let mut pace = Pace::default();
+                loop {
+                    let written = write_some(&mut writing, &[IoSlice::new(&[7; 1000])], &limits).await?;
+                    keeps_pace(&mut pace, written, &limits)?;
+                }
+            };
+            tokio::select! { biased; ended = writing => ended, taken = taking => taken }
+        };
+        let ended: Result<(), WriteEnd> = trickle(50).await;
+        assert!(ended.is_ok(), "nobody waits for the memory: {ended:?}");
+        let _waits = all.ask(ALL).expect_err("nothing is left");
+        let slow: Result<(), WriteEnd> = trickle(50).await;
+        assert!(matches!(slow, Err(WriteEnd::Slow { taken: 300, within }) if within.as_secs() == 18), "{slow:?}");
+        for enough in [10, 0] {
+            let ended: Result<(), WriteEnd> = trickle(enough).await;
+            assert!(ended.is_ok(), "{ended:?}");
+        }
     }
 
     #[test]

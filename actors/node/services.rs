@@ -51,6 +51,7 @@ impl ServicesMaker {
                 groups: self.settings.groups.config(),
                 fetch_max_bytes: self.configs.fetch_max_bytes(),
                 connection_answer_bytes: kafka.connection_answers_max_bytes.as_usize(),
+                answers_least_per_second: kafka.answers_min_bytes_per_second.as_usize(),
                 fetch_disk_bytes: FETCH_DISK_BYTES,
                 client_handles: self.client_handles,
                 log_dir: crate::node_config::log_dir(&self.settings),

@@ -212,6 +212,7 @@ pub(crate) struct ProduceSlot(Option<Place>);
 #[derive(Debug)]
 pub(crate) struct FetchSlot {
     place: Option<Place>,
+    round: u32,
     connection: u64,
 }
 
@@ -253,9 +254,15 @@ impl Drop for ProduceSlot {
 }
 
 impl FetchSlot {
-    /// A place in request `request` of connection number `number`.
-    pub(crate) fn new(connection: ActorRef<ConnectionMessage>, request: u64, index: u32, number: u64) -> Self {
-        Self { place: Some(Place { connection, request, index }), connection: number }
+    /// A place in request `request` of connection number `number`, that its leaders are asked for in this round.
+    pub(crate) fn new(
+        connection: ActorRef<ConnectionMessage>,
+        request: u64,
+        index: u32,
+        round: u32,
+        number: u64,
+    ) -> Self {
+        Self { place: Some(Place { connection, request, index }), round, connection: number }
     }
 
     /// What a waiting fetch is replaced by: a connection waits for a partition once at most.
@@ -275,7 +282,8 @@ impl FetchSlot {
 
     fn send(&mut self, result: Result<Fetched, FetchError>) {
         if let Some(Place { connection, request, index }) = self.place.take() {
-            drop(connection.tell_answer(ConnectionMessage::Fetched { request, index, result: Box::new(result) }));
+            let (round, result) = (self.round, Box::new(result));
+            drop(connection.tell_answer(ConnectionMessage::Fetched { request, index, round, result }));
         }
     }
 }

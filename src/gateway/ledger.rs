@@ -67,6 +67,11 @@ impl Ledger {
     /// Takes bytes back, and says who of those that waited is given how many now.
     pub fn give_back(&mut self, bytes: usize) -> Vec<(Place, usize)> {
         self.taken = self.taken.saturating_sub(bytes);
+        self.serve()
+    }
+
+    /// Who of those that wait is given how many now, in order.
+    fn serve(&mut self) -> Vec<(Place, usize)> {
         let mut given = Vec::new();
         while let Some((place, wish)) = self.waiting.front().copied()
             && let Some(piece) = self.piece(wish)
@@ -83,9 +88,10 @@ impl Ledger {
         self.taken += bytes;
     }
 
-    /// Forgets one that waits.
-    pub fn leave(&mut self, place: Place) {
+    /// Forgets one that waits, and says who of those behind it is given how many now: it may have wanted more than they do.
+    pub fn leave(&mut self, place: Place) -> Vec<(Place, usize)> {
         self.waiting.retain(|(waiting, _)| *waiting != place);
+        self.serve()
     }
 
     /// What a wish is given now. One for more than the whole is granted once nothing is taken, else it never would be.
@@ -131,8 +137,19 @@ mod tests {
         let mut ledger = Ledger::new(100);
         assert_eq!(ledger.ask(wish(100, 100)), Ok(100));
         let places: Vec<_> = (0..3).map(|_| ledger.ask(wish(40, 40)).expect_err("none is left")).collect();
-        ledger.leave(places[0]);
+        assert_eq!(ledger.leave(places[0]), []);
         assert_eq!(ledger.give_back(100), [(places[1], 40), (places[2], 40)]);
+    }
+
+    #[test]
+    fn who_leaves_no_longer_holds_up_those_that_want_less() {
+        let mut ledger = Ledger::new(100);
+        assert_eq!(ledger.ask(wish(80, 80)), Ok(80));
+        let large = ledger.ask(wish(90, 90)).expect_err("too little is left");
+        let small = ledger.ask(wish(40, 40)).expect_err("too little is left");
+        assert_eq!(ledger.give_back(30), [], "the first in the line is served first");
+        assert_eq!(ledger.leave(large), [(small, 40)]);
+        assert_eq!((ledger.taken(), ledger.waiting()), (90, 0));
     }
 
     #[test]

@@ -31,6 +31,9 @@ section! {
         /// Answers to fetches that all connections hold until their clients have read them, in bytes. As it runs short each
         /// fetch gets fewer bytes, at last they wait, and who reads nothing for ten seconds meanwhile is closed.
         answers_max_bytes: ByteSize = "128MiB", unit "bytes", from "1MiB" to "256GiB";
+        /// How many bytes of its answers a client has to take every second, over any ten seconds, while other connections
+        /// wait for the memory that they take: a slower one is closed. 0: who takes a byte every ten seconds may go on.
+        answers_min_bytes_per_second: ByteSize = "4KiB", unit "bytes", from "0" to "1GiB";
         /// A connection that has been silent for this long is closed, and so is one that leaves its answers unread for as long.
         connections_max_idle: Duration = "10m", unit "time", from "1s" to "365d", kafka "connections.max.idle.ms";
         /// Fetch sessions kept at the same time; who gets none says with every fetch what it reads. 0 turns them off.

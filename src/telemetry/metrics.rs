@@ -48,6 +48,8 @@ pub enum CloseReason {
     Failure,
     /// The node is stopping.
     Stopping,
+    /// The client took its answers too slowly, or not at all.
+    SlowReader,
 }
 
 /// Where a consumer's batches were read from.
@@ -155,7 +157,7 @@ pub struct Handles {
     connections: Gauge,
     connections_accepted: Counter,
     refused: ByReason<4>,
-    closed: ByReason<5>,
+    closed: ByReason<6>,
     reads: ByReason<2>,
     series_dropped: Counter,
     apis: Vec<ApiMetrics>,
@@ -232,7 +234,7 @@ impl Metrics {
             connections: Gauge::default(),
             connections_accepted: Counter::default(),
             refused: ByReason::new(["limit", "files", "system", "stopping"]),
-            closed: ByReason::new(["client", "idle", "bad_request", "failure", "stopping"]),
+            closed: ByReason::new(["client", "idle", "bad_request", "failure", "stopping", "slow_reader"]),
             reads: ByReason::new(["memory", "disk"]),
             series_dropped: Counter::default(),
             apis,
