@@ -269,8 +269,9 @@ impl Actor for PartitionLeader {
                 PartitionMessage::Recovered(Ok(recovered)) => return self.take_office(*recovered, ctx),
                 PartitionMessage::Recovered(Err(reason)) => return self.go_offline(reason, ctx),
                 PartitionMessage::Committed { seq, result } => return self.committed(seq, result, ctx),
+                // What it was for has gone with the state; the next deadline needs one of its own.
+                PartitionMessage::Expire => self.expire_at = None,
                 PartitionMessage::Tick { .. }
-                | PartitionMessage::Expire
                 | PartitionMessage::Retry
                 | PartitionMessage::IndexEntries(..)
                 // Whoever compacts asks again.

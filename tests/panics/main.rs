@@ -65,10 +65,11 @@ fn busy(system: &System) -> String {
             actor.path, actor.state, actor.mailbox_messages, actor.oldest_message_age_ms, actor.current
         )
     };
-    let is_leader = |actor: &ActorInfo| actor.path.as_str().contains("/partitions/");
+    // A connection that owes an answer shows whose.
+    let may_owe = |actor: &ActorInfo| ["/partitions/", "/connections/"].iter().any(|p| actor.path.as_str().contains(p));
     let lines: Vec<String> =
-        system.tree().into_iter().filter(|actor| is_busy(actor) || is_leader(actor)).map(line).collect();
-    format!("busy, and the leaders:\n{}", lines.join("\n"))
+        system.tree().into_iter().filter(|actor| is_busy(actor) || may_owe(actor)).map(line).collect();
+    format!("busy, the leaders and the connections:\n{}", lines.join("\n"))
 }
 
 /// The threads that put the node under load.

@@ -61,6 +61,7 @@ impl PartitionLeader {
                 slot.answer(Err(WriteError::Failed(reason.clone()).into()));
             }
             PartitionMessage::Retry => self.begin_recovery(ctx),
+            PartitionMessage::Expire => self.expire_at = None,
             // The other waiters answer by themselves that there is no leader.
             _ => {}
         }
