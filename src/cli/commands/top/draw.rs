@@ -126,7 +126,7 @@ fn foot(frame: &mut Frame<'_>, area: Rect, view: &View, keys: &Keys) {
         (Some(path), _, _) => format!("make {path} fail? y does it, any other key does not"),
         (None, Some(said), _) => said.clone(),
         (None, None, Some(fault)) => format!("! {fault}"),
-        (None, None, None) => "q quits  ↑↓ mark an actor  k makes it fail (where the node allows it)".to_owned(),
+        (None, None, None) => "q quits  ↑↓ or j k mark an actor  x makes it fail (where the node allows it)".to_owned(),
     };
     frame.render_widget(Paragraph::new(text), area);
 }

@@ -41,8 +41,8 @@ impl Keys {
         match key.code {
             KeyCode::Char('q') | KeyCode::Esc => return Order::Quit,
             KeyCode::Down | KeyCode::Char('j') => self.marked = (self.marked + 1).min(last),
-            KeyCode::Up => self.marked = self.marked.min(last).saturating_sub(1),
-            KeyCode::Char('k') => {
+            KeyCode::Up | KeyCode::Char('k') => self.marked = self.marked.min(last).saturating_sub(1),
+            KeyCode::Char('x') => {
                 self.asked = view.actors.get(self.marked.min(last)).map(|(actor, _)| actor.path.clone())
             }
             _ => {}

@@ -65,16 +65,25 @@ fn rates_are_what_came_since_the_last_look_and_trouble_comes_first() {
 }
 
 #[test]
+fn j_and_k_go_down_and_up_as_in_vi() {
+    let mut keys = Keys::default();
+    for (letter, marked) in [('j', 1), ('j', 1), ('k', 0), ('k', 0)] {
+        assert_eq!(keys.press(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE), &view()), Order::Nothing);
+        assert_eq!((keys.marked, &keys.asked), (marked, &None), "{letter}");
+    }
+}
+
+#[test]
 fn a_kill_asks_back_and_only_y_does_it() {
     let press = |keys: &mut Keys, code| keys.press(KeyEvent::new(code, KeyModifiers::NONE), &view());
     let mut keys = Keys::default();
     assert_eq!(press(&mut keys, KeyCode::Down), Order::Nothing);
     assert_eq!(press(&mut keys, KeyCode::Down), Order::Nothing);
-    assert_eq!(press(&mut keys, KeyCode::Char('k')), Order::Nothing);
+    assert_eq!(press(&mut keys, KeyCode::Char('x')), Order::Nothing);
     assert_eq!(keys.asked.as_deref(), Some("node/a"));
     assert_eq!(press(&mut keys, KeyCode::Char('n')), Order::Nothing);
     assert_eq!(keys.asked, None);
-    press(&mut keys, KeyCode::Char('k'));
+    press(&mut keys, KeyCode::Char('x'));
     assert_eq!(press(&mut keys, KeyCode::Char('y')), Order::Kill("node/a".to_owned()));
     assert_eq!(press(&mut keys, KeyCode::Char('q')), Order::Quit);
     let control_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
