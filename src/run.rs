@@ -1,5 +1,6 @@
 //! Does what the command line says.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -75,9 +76,16 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, RunError> {
             println!("{}", settings::explain(&load(source)?, &key).map_err(Node::guide)?.trim_end());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Config(Config::Running(command)) => Ok(callboard_cli::run_config(command).into()),
+        Command::Config(Config::Running(command)) => Ok(callboard_cli::run_config(command, read_file).into()),
         Command::Running(command) => Ok(callboard_cli::run(command, Arguments::command()).into()),
     }
+}
+
+/// What a file says by itself, without this process's variables: a node elsewhere has its own.
+fn read_file(file: &Path) -> Result<Vec<(String, String)>, String> {
+    let sources = Sources { mode: Mode::Server, file: Some(file.to_owned()), ..Sources::default() };
+    let loaded = Settings::load(sources).map_err(|error| Node::guide(error).to_string())?;
+    Ok(settings::values(&loaded.settings).map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
 fn load(source: Source) -> Result<Loaded, RunError> {

@@ -35,6 +35,8 @@ pub(crate) struct AdminContext {
     pub published: PublishedReceiver,
     /// The topics' defaults.
     pub settings: StaticConfig,
+    /// What the node was started with: each key, and its value as TOML.
+    pub started_with: Vec<(&'static str, String)>,
     /// This node.
     pub me: BrokerId,
     /// The path of the coordinators' pool.
@@ -60,6 +62,7 @@ POST /api/v1/actors/PATH/restart  builds it anew, in an orderly way
 POST /api/v1/actors/PATH/kill     ends it as by a failure
 GET  /api/v1/events?limit=N       the last changes in the tree
 GET  /api/v1/dead-letters?limit=N messages that nobody handled: how many, and the last ones
+GET  /api/v1/settings             what the node was started with, as JSON: each key with its value as TOML
 ";
 /// Below this path lie the actors.
 const ACTORS: &str = "/api/v1/actors/";
@@ -93,6 +96,10 @@ async fn read(request: &Request<Incoming>, context: &AdminContext) -> Result<Res
         "/api/v1/events" => {
             let events = context.history.newest(limit(request)?, |_| true);
             json(json!({ "events": events, "missed": context.history.missed() }))
+        }
+        "/api/v1/settings" => {
+            let row = |(key, value): &(&'static str, String)| json!({ "key": key, "value": value });
+            json(context.started_with.iter().map(row).collect())
         }
         "/api/v1/dead-letters" => {
             let is_letter = |event: &Event| matches!(event, Event::DeadLetter { .. });

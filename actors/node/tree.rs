@@ -128,6 +128,7 @@ impl Parts {
             metrics: metrics.clone(),
             published: receiver.clone(),
             settings: configs.clone(),
+            started_with: callboard_settings::values(&settings).collect(),
             me,
             coordinators: paths.coordinators.clone(),
             allow_control: settings.admin.allow_control,

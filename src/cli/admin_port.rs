@@ -73,6 +73,13 @@ pub(crate) struct ActorPart {
     pub(crate) shows: serde_json::Map<String, serde_json::Value>,
 }
 
+/// One setting of the node.
+#[derive(Debug, Deserialize)]
+struct Setting {
+    key: String,
+    value: String,
+}
+
 /// What the port says when it refuses.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -114,6 +121,12 @@ impl AdminPort {
     /// Messages that found nobody to take them, as the node tells of them.
     pub(crate) async fn dead_letters(&self) -> Result<serde_json::Value, Fault> {
         self.json(Method::GET, "/api/v1/dead-letters").await
+    }
+
+    /// What the node was started with: each key, and its value as TOML.
+    pub(crate) async fn settings(&self) -> Result<Vec<(String, String)>, Fault> {
+        let settings: Vec<Setting> = self.json(Method::GET, "/api/v1/settings").await?;
+        Ok(settings.into_iter().map(|setting| (setting.key, setting.value)).collect())
     }
 
     async fn json<T: for<'a> Deserialize<'a>>(&self, method: Method, path: &str) -> Result<T, Fault> {

@@ -21,4 +21,4 @@ mod terminal;
 
 pub use arguments::{Command, ConfigCommand};
 pub use fault::Exit;
-pub use run::{complete, run, run_config, usage};
+pub use run::{ReadFile, complete, run, run_config, usage};

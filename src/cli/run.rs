@@ -1,6 +1,7 @@
 //! Runs one command: gathers, prints, and ends with its exit code.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -65,15 +66,18 @@ pub fn run(command: Command, root: clap::Command) -> Exit {
     }
 }
 
+/// Reads a node's settings file, whose form is the binary's matter: each key with its value as TOML, or what is wrong with it.
+pub type ReadFile = fn(&Path) -> Result<Vec<(String, String)>, String>;
+
 /// Does a command on configs of a running cluster.
-pub fn run_config(command: ConfigCommand) -> Exit {
+pub fn run_config(command: ConfigCommand, read_file: ReadFile) -> Exit {
     let shown = match &command {
         ConfigCommand::Get(it) => it.shown.clone(),
         ConfigCommand::Diff(it) => it.shown.clone(),
         ConfigCommand::Set(it) => it.shown.clone(),
         ConfigCommand::Unset(it) => it.shown.clone(),
     };
-    with_shown(shown, commands::config::run(command))
+    with_shown(shown, commands::config::run(command, read_file))
 }
 
 /// Answers a shell that asks for completions, and does not come back then.

@@ -51,6 +51,11 @@ pub fn print(loaded: &Loaded) -> String {
     text
 }
 
+/// Every key with its value as TOML, in the order in which they are shown.
+pub fn values(settings: &Settings) -> impl Iterator<Item = (&'static str, String)> + use<'_> {
+    keys().map(|key| (key.name, (key.show)(settings)))
+}
+
 /// One line on legal settings: how many keys each layer set.
 pub fn check(loaded: &Loaded) -> String {
     let mut layers: BTreeMap<usize, (String, usize)> = BTreeMap::new();

@@ -26,7 +26,7 @@ mod value;
 pub use admin::AdminSettings;
 pub use document::render_node_toml;
 pub use error::{Problem, SettingsError};
-pub use explain::{check, explain, print};
+pub use explain::{check, explain, print, values};
 pub use groups::GroupsSettings;
 pub use kafka::KafkaSettings;
 pub use key::Key;

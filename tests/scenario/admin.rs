@@ -64,6 +64,10 @@ fn one_actor_is_looked_at_restarted_and_killed() {
         assert!(events.iter().all(|event| event["at_ms"].as_i64() > Some(1_600_000_000_000)));
     }
     assert_eq!(append(&mut client, "orders", batch(&[b"two"])), 1, "nothing is lost");
+    let (status, settings) = told(&rig, "GET", "/api/v1/settings");
+    let is_of = |key: &str| settings.as_array().and_then(|all| all.iter().find(|one| one["key"] == key).cloned());
+    assert_eq!(status, 200);
+    assert_eq!(is_of("admin.allow_control").expect("every key is there")["value"], "true");
     let (status, letters) = told(&rig, "GET", "/api/v1/dead-letters");
     assert_eq!(status, 200);
     assert!(letters["total"].is_u64() && letters["recent"].is_array(), "{letters}");

@@ -1,8 +1,10 @@
 //! `callboard config get|diff|set|unset`: what runs; the settings' file of a node is the binary's own matter.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
-use super::{Link, Shown, key_value};
+use super::{AdminLink, Link, Shown, key_value};
 use crate::commands::complete;
 
 /// Configs of a running cluster.
@@ -11,7 +13,7 @@ pub enum ConfigCommand {
     /// Prints configs of a topic, a broker or a group, and where each comes from
     #[command(before_help = "Example:  callboard config get topic/orders retention.ms")]
     Get(ConfigGet),
-    /// Shows what differs from the defaults, or between two topics or brokers
+    /// Shows what differs from the defaults, between two topics or brokers, or between a settings file and a running node
     #[command(before_help = "Example:  callboard config diff topic/orders topic/payments")]
     Diff(ConfigDiff),
     /// Sets configs of a topic, a broker, all brokers or a group
@@ -39,11 +41,16 @@ pub struct ConfigGet {
 #[derive(Debug, Args)]
 pub struct ConfigDiff {
     /// topic/NAME, broker/ID, brokers or group/NAME
-    #[arg(add = complete::resources())]
-    pub(crate) resource: String,
+    #[arg(required_unless_present = "config", add = complete::resources())]
+    pub(crate) resource: Option<String>,
     /// What to compare it with [its defaults]
     #[arg(value_name = "OTHER", add = complete::resources())]
     pub(crate) other: Option<String>,
+    /// Compares this settings file with what a node was started with, e.g. /etc/callboard/node.toml; asks its admin port
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["resource", "other"])]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) admin: AdminLink,
     #[command(flatten)]
     pub(crate) link: Link,
     #[command(flatten)]

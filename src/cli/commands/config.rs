@@ -6,16 +6,26 @@ use callboard_client::model::{BrokerId, ErrorCode};
 use callboard_client::{Admin, ConfigChange, ConfigEntry, ConfigResource};
 
 use super::topic::show::{config_doc, value};
+use crate::admin_port::AdminPort;
 use crate::arguments::{ConfigCommand, ConfigDiff, ConfigGet, Link};
 use crate::connection::{Place, unknown_name};
-use crate::fault::Fault;
+use crate::fault::{Exit, Fault};
 use crate::nearest::nearest;
 use crate::output::{Answer, Cell, Column, Doc, Mood, Table};
-use crate::run::Outcome;
+use crate::run::{Outcome, ReadFile};
 
-pub(crate) async fn run(command: ConfigCommand) -> Result<Outcome, Fault> {
+pub(crate) async fn run(command: ConfigCommand, read_file: ReadFile) -> Result<Outcome, Fault> {
     match command {
         ConfigCommand::Get(asked) => get(&asked).await,
+        ConfigCommand::Diff(ConfigDiff { config: Some(file), link, admin, .. }) => {
+            // The file first: what is wrong with it needs no node to be told.
+            let wrong =
+                |reason| Fault::new(Exit::BadConfig, format!("{} is not legal", file.display())).because(reason);
+            let in_file = read_file(&file).map_err(wrong)?;
+            let place = Place::find(&link, admin.admin.as_deref())?;
+            let in_node = AdminPort::new(&place)?.settings().await?;
+            Ok(Outcome::answer(settings_that_differ(in_file, in_node)))
+        }
         ConfigCommand::Diff(asked) => diff(&asked).await,
         ConfigCommand::Set(asked) => {
             let set = |(key, value): (String, String)| ConfigChange::Set(key, value);
@@ -103,7 +113,7 @@ fn listed<'a>(entries: impl Iterator<Item = &'a ConfigEntry>) -> Answer {
 
 async fn diff(asked: &ConfigDiff) -> Result<Outcome, Fault> {
     let place = Place::find(&asked.link, None)?;
-    let one = resource(&asked.resource)?;
+    let one = resource(asked.resource.as_deref().unwrap_or_default())?;
     let other = asked.other.as_deref().map(resource).transpose()?;
     let admin = place.admin().await?;
     let entries = read(&place, &admin, &one).await?;
@@ -144,6 +154,29 @@ fn differences(
             second.unwrap_or_else(|| "-".to_owned()).into(),
         ];
         table.push(name.clone(), cells, doc);
+    }
+    Answer::Rows(table)
+}
+
+/// A key that only one side knows is one of another version.
+fn settings_that_differ(in_file: Vec<(String, String)>, in_node: Vec<(String, String)>) -> Answer {
+    let mut keys: Vec<String> = in_file.iter().map(|(key, _)| key.clone()).collect();
+    keys.extend(
+        in_node.iter().map(|(key, _)| key.clone()).filter(|key| !in_file.iter().any(|(known, _)| known == key)),
+    );
+    let (left, right): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        (in_file.into_iter().collect(), in_node.into_iter().collect());
+    let columns = [Column::text("SETTING"), Column::text("FILE"), Column::text("NODE")];
+    let mut table = Table::new(columns, "the node runs with what the file says");
+    for key in keys.into_iter().filter(|key| left.get(key) != right.get(key)) {
+        let (file, node) = (left.get(&key).cloned(), right.get(&key).cloned());
+        let doc = Doc::map([
+            ("key", Doc::from(key.as_str())),
+            ("file", Doc::from(file.clone())),
+            ("node", Doc::from(node.clone())),
+        ]);
+        let shown = |value: Option<String>| Cell::from(value.unwrap_or_else(|| "-".to_owned()));
+        table.push(key.clone(), [Cell::from(&key), shown(file), shown(node)], doc);
     }
     Answer::Rows(table)
 }
@@ -249,6 +282,18 @@ pub(crate) async fn nearest_config<'a>(admin: &Admin, keys: impl Iterator<Item =
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_and_a_node_are_compared_key_by_key_in_the_order_of_the_file() {
+        let of = |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        let file =
+            of(&[("node.id", "1"), ("kafka.listen", "\"a:1\""), ("kafka.newer", "7"), ("admin.listen", "\"a:2\"")]);
+        let node =
+            of(&[("node.id", "1"), ("kafka.older", "3"), ("kafka.listen", "\"b:1\""), ("admin.listen", "\"a:2\"")]);
+        crate::snapshot::check_answer("config-diff-file", &settings_that_differ(file, node));
+        let same: Vec<(String, String)> = of(&[("node.id", "1")]);
+        crate::snapshot::check_answer("config-diff-file-same", &settings_that_differ(same.clone(), same));
+    }
 
     #[test]
     fn resources_are_read_and_a_slip_is_named() {
