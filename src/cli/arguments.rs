@@ -5,6 +5,7 @@ mod bench;
 mod config;
 mod consume;
 mod context;
+mod examples;
 mod group;
 mod places;
 mod produce;
@@ -37,10 +38,10 @@ pub enum Command {
     #[command(before_help = "Example:  callboard group lag billing")]
     Group(GroupNoun),
     /// Writes records, one for each line of standard input
-    #[command(before_help = "Example:  callboard produce greetings -K: <pairs.txt")]
+    #[command(before_help = "Example:  callboard produce greetings -K: <pairs.txt", after_help = examples::PRODUCE)]
     Produce(Produce),
     /// Reads records
-    #[command(before_help = "Example:  callboard consume greetings -o start -e")]
+    #[command(before_help = "Example:  callboard consume greetings -o start -e", after_help = examples::CONSUME)]
     Consume(Consume),
     /// The actors of a node: the live tree, failures, restarts
     #[command(before_help = "Example:  callboard actor tree")]
@@ -55,14 +56,14 @@ pub enum Command {
     #[command(before_help = "Example:  callboard bench produce load --records 1000000 --size 1024")]
     Bench(BenchNoun),
     /// A live view of nodes, groups and actors
-    #[command(before_help = "Example:  callboard top")]
+    #[command(before_help = "Example:  callboard top", after_help = examples::TOP)]
     Top(Top),
     /// Finds out why clients cannot work with the cluster, and says what to do
-    #[command(before_help = "Example:  callboard doctor --brokers kafka.example:9092")]
+    #[command(before_help = "Example:  callboard doctor --brokers kafka.example:9092", after_help = examples::DOCTOR)]
     Doctor(Doctor),
     /// Prints a script that completes commands, topics and groups in a shell
     #[command(
-        before_help = "Example:  callboard completions bash > ~/.local/share/bash-completion/completions/callboard"
+        before_help = "Example:  callboard completions bash > ~/.local/share/bash-completion/completions/callboard", after_help = examples::COMPLETIONS
     )]
     Completions(Completions),
     /// Writes the manual pages into a folder

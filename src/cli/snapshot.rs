@@ -108,6 +108,61 @@ mod help {
         }
     }
 
+    /// The example at the top, and those below.
+    fn examples(command: &clap::Command) -> Vec<String> {
+        let above = command.get_before_help().map(ToString::to_string).unwrap_or_default();
+        let below = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let lines = above.lines().chain(below.lines());
+        lines.filter_map(|line| line.find("callboard ").map(|at| line[at..].to_owned())).collect()
+    }
+
+    /// As a shell would split it; what is redirected is the shell's own.
+    fn words(example: &str) -> Vec<String> {
+        let quoted = example.split('\'').enumerate().map(|(at, part)| {
+            if at % 2 == 1 {
+                part.replace(' ', "\u{1}")
+            } else {
+                part.split(['<', '>']).next().unwrap_or_default().to_owned()
+            }
+        });
+        let joined: String = quoted.collect();
+        joined.split_whitespace().map(|word| word.replace('\u{1}', " ")).collect()
+    }
+
+    #[test]
+    fn every_option_stands_in_an_example_that_the_command_line_understands() {
+        let (mut shown_somewhere, mut shared) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+        for (name, command) in all() {
+            let examples = examples(&command);
+            let mut shown = std::collections::BTreeSet::new();
+            for example in &examples {
+                let words = words(example);
+                let parsed = root().try_get_matches_from(&words);
+                assert!(parsed.is_ok(), "{name}: {example}: {}", parsed.unwrap_err());
+                shown.extend(words);
+            }
+            for option in command.get_arguments().filter(|it| !it.is_positional() && it.get_id() != "help") {
+                let long = option.get_long().map(|long| format!("--{long}"));
+                let short = option.get_short().map(|short| format!("-{short}"));
+                // A value may stand right behind a short one: `-K:`.
+                let is_it = |word: &String| {
+                    long.as_ref() == Some(word) || short.as_ref().is_some_and(|short| word.starts_with(short.as_str()))
+                };
+                let told = long.clone().or(short.clone()).unwrap_or_default();
+                if shown.iter().any(is_it) {
+                    shown_somewhere.insert(told);
+                } else if option.get_help_heading().is_some() {
+                    // Of the connection and the output: the same for all commands.
+                    shared.insert(told);
+                } else {
+                    panic!("{name}: {told} stands in no example: {examples:?}");
+                }
+            }
+        }
+        let missing: Vec<&String> = shared.difference(&shown_somewhere).collect();
+        assert!(missing.is_empty(), "in no example of any command: {missing:?}");
+    }
+
     #[test]
     fn every_argument_says_what_it_is_for() {
         for (name, command) in all() {

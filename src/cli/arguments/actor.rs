@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{AdminLink, Danger, Link, Shown, Watching};
+use super::{AdminLink, Danger, Link, Shown, Watching, examples};
 use crate::commands::complete;
 
 /// `callboard actor`.
@@ -21,16 +21,16 @@ pub struct ActorNoun {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ActorCommand {
     /// Draws the supervision tree
-    #[command(before_help = "Example:  callboard actor tree node/broker --watch")]
+    #[command(before_help = "Example:  callboard actor tree node/broker --watch", after_help = examples::ACTOR_TREE)]
     Tree(ActorTree),
     /// Lists actors with their mailboxes and restarts
-    #[command(before_help = "Example:  callboard actor list --sort mailbox")]
+    #[command(before_help = "Example:  callboard actor list --sort mailbox", after_help = examples::ACTOR_LIST)]
     List(ActorList),
     /// Shows one actor: state, mailbox, last failure, what it shows of itself
     #[command(before_help = "Example:  callboard actor describe node/controller/active")]
     Describe(ActorDescribe),
     /// Has its supervisor restart an actor
-    #[command(before_help = "Example:  callboard actor restart node/broker/cleaner")]
+    #[command(before_help = "Example:  callboard actor restart node/broker/cleaner", after_help = examples::ACTOR_RESTART)]
     Restart(ActorTouch),
     /// Makes an actor fail, to see what its supervisor does; the node must allow it
     #[command(before_help = "Example:  callboard actor kill node/broker/partitions/orders-0 --yes")]

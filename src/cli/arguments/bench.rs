@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Codec, Link, Shown, Span, duration};
+use super::{Codec, Link, Shown, Span, duration, examples};
 use crate::commands::complete;
 
 /// `callboard bench`.
@@ -19,13 +19,13 @@ pub struct BenchNoun {
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
     /// Writes records as fast as it goes, or at a rate
-    #[command(before_help = "Example:  callboard bench produce load --records 1000000 --size 1k -X linger.ms=5")]
+    #[command(before_help = "Example:  callboard bench produce load --records 1000000 --size 1k -X linger.ms=5", after_help = examples::BENCH_PRODUCE)]
     Produce(BenchProduce),
     /// Reads records as fast as it goes
-    #[command(before_help = "Example:  callboard bench consume load --records 1000000")]
+    #[command(before_help = "Example:  callboard bench consume load --records 1000000", after_help = examples::BENCH_CONSUME)]
     Consume(BenchConsume),
     /// Writes records at a rate, reads them at once, and measures how long each took
-    #[command(name = "e2e", before_help = "Example:  callboard bench e2e load --rate 500 --duration 10s")]
+    #[command(name = "e2e", before_help = "Example:  callboard bench e2e load --rate 500 --duration 10s", after_help = examples::BENCH_E2E)]
     EndToEnd(BenchEndToEnd),
 }
 

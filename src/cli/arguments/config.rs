@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{AdminLink, Link, Shown, key_value};
+use super::{AdminLink, Link, Shown, examples, key_value};
 use crate::commands::complete;
 
 /// Configs of a running cluster.
@@ -14,13 +14,13 @@ pub enum ConfigCommand {
     #[command(before_help = "Example:  callboard config get topic/orders retention.ms")]
     Get(ConfigGet),
     /// Shows what differs from the defaults, between two topics or brokers, or between a settings file and a running node
-    #[command(before_help = "Example:  callboard config diff topic/orders topic/payments")]
+    #[command(before_help = "Example:  callboard config diff topic/orders topic/payments", after_help = examples::CONFIG_DIFF)]
     Diff(ConfigDiff),
     /// Sets configs of a topic, a broker, all brokers or a group
     #[command(before_help = "Example:  callboard config set topic/orders retention.ms=86400000 --dry-run")]
     Set(ConfigSet),
     /// Takes configs back to their defaults
-    #[command(before_help = "Example:  callboard config unset topic/orders retention.ms")]
+    #[command(before_help = "Example:  callboard config unset topic/orders retention.ms", after_help = examples::CONFIG_UNSET)]
     Unset(ConfigUnset),
 }
 

@@ -7,9 +7,6 @@ use crate::commands::complete;
 
 /// `callboard consume`.
 #[derive(Debug, Args)]
-#[command(after_help = "Templates:  %t topic  %p partition  %o offset  %k key  %v or %s value  %S size of the value  \
-%K size of the key  %h headers  %T time in milliseconds  %D time in words  %% a percent sign  \\n \\t \\xHH\n\
-Places:     start, end, stored, 47, -5 (before the end), +2 (after the start), @TIME, FROM:TO")]
 pub struct Consume {
     /// The topics
     #[arg(required = true, value_name = "TOPIC", add = complete::topics())]

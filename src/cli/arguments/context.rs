@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Danger, Shown, key_value};
+use super::{Danger, Shown, examples, key_value};
 use crate::commands::complete;
 
 /// `callboard context`.
@@ -20,7 +20,7 @@ pub(crate) enum ContextCommand {
     #[command(before_help = "Example:  callboard context list")]
     List,
     /// Adds a context, or replaces one with --force
-    #[command(before_help = "Example:  callboard context add staging -b kafka.staging:9092 -X client.id=me")]
+    #[command(before_help = "Example:  callboard context add staging -b kafka.staging:9092 -X client.id=me", after_help = examples::CONTEXT_ADD)]
     Add(ContextAdd),
     /// Makes a context the current one
     #[command(before_help = "Example:  callboard context use staging")]

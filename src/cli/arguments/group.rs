@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Danger, Link, Shown, Span, Watching, When, duration, when};
+use super::{Danger, Link, Shown, Span, Watching, When, duration, examples, when};
 use crate::commands::complete;
 
 /// `callboard group`.
@@ -25,13 +25,13 @@ pub(crate) enum GroupCommand {
     #[command(before_help = "Example:  callboard group describe billing")]
     Describe(GroupDescribe),
     /// Shows how far groups are behind
-    #[command(before_help = "Example:  callboard group lag billing --fail-above 1000")]
+    #[command(before_help = "Example:  callboard group lag billing --fail-above 1000", after_help = examples::GROUP_LAG)]
     Lag(GroupLag),
     /// Sets where a group reads on; the group must have no members
-    #[command(before_help = "Example:  callboard group seek billing --to-time -2h --dry-run")]
+    #[command(before_help = "Example:  callboard group seek billing --to-time -2h --dry-run", after_help = examples::GROUP_SEEK)]
     Seek(GroupSeek),
     /// Deletes groups and their offsets; they must have no members
-    #[command(before_help = "Example:  callboard group delete billing --yes")]
+    #[command(before_help = "Example:  callboard group delete billing --yes", after_help = examples::GROUP_DELETE)]
     Delete(GroupDelete),
 }
 

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Danger, Link, Shown, Span, Watching, When, duration, key_value, partitions, when};
+use super::{Danger, Link, Shown, Span, Watching, When, duration, examples, key_value, partitions, when};
 use crate::commands::complete;
 
 /// `callboard topic`.
@@ -19,27 +19,27 @@ pub struct TopicNoun {
 #[derive(Debug, Subcommand)]
 pub(crate) enum TopicCommand {
     /// Lists topics
-    #[command(before_help = "Example:  callboard topic list 'orders*'")]
+    #[command(before_help = "Example:  callboard topic list 'orders*'", after_help = examples::TOPIC_LIST)]
     List(TopicList),
     /// Shows topics with their partitions and the configs that differ from the defaults
-    #[command(before_help = "Example:  callboard topic describe orders")]
+    #[command(before_help = "Example:  callboard topic describe orders", after_help = examples::TOPIC_DESCRIBE)]
     Describe(TopicDescribe),
     /// Creates topics
-    #[command(before_help = "Example:  callboard topic create orders -p 6 -c retention.ms=604800000")]
+    #[command(before_help = "Example:  callboard topic create orders -p 6 -c retention.ms=604800000", after_help = examples::TOPIC_CREATE)]
     Create(TopicCreate),
     /// Changes configs of topics
     #[command(
-        before_help = "Example:  callboard topic alter orders --set retention.ms=86400000 --unset cleanup.policy"
+        before_help = "Example:  callboard topic alter orders --set retention.ms=86400000 --unset cleanup.policy", after_help = examples::TOPIC_ALTER
     )]
     Alter(TopicAlter),
     /// Deletes topics and everything in them
-    #[command(before_help = "Example:  callboard topic delete orders --yes")]
+    #[command(before_help = "Example:  callboard topic delete orders --yes", after_help = examples::TOPIC_DELETE)]
     Delete(TopicDelete),
     /// Adds partitions to a topic; keys then go to other partitions than before
-    #[command(before_help = "Example:  callboard topic add-partitions orders --total 12")]
+    #[command(before_help = "Example:  callboard topic add-partitions orders --total 12", after_help = examples::TOPIC_ADD_PARTITIONS)]
     AddPartitions(TopicAddPartitions),
     /// Deletes the oldest records of a topic
-    #[command(before_help = "Example:  callboard topic trim orders --before-time -7d --dry-run")]
+    #[command(before_help = "Example:  callboard topic trim orders --before-time -7d --dry-run", after_help = examples::TOPIC_TRIM)]
     Trim(TopicTrim),
     /// Shows first and next offset of every partition, or the offsets at a moment
     #[command(before_help = "Example:  callboard topic offsets orders --at 2026-11-22T10:00:00Z")]
