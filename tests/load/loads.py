@@ -1,6 +1,6 @@
 """The loads of other people's clients, and all loads together."""
 
-import subprocess
+import itertools
 import time
 
 import clients
@@ -198,16 +198,21 @@ def warm(server, seconds):
     bytes, so most of them are small."""
     until = time.monotonic() + seconds
     filled = FILLED.of(server, 1, WARM_RECORDS)
-    rates = {}
-    while True:
-        for partitions, client, count in ((1, rdkafka_small, 300_000), (100, rdkafka_small, 300_000), (100, rdkafka, WARM_RECORDS)):
-            topic = fresh(server, partitions, ())
-            rates.setdefault(f"{client.__name__}-{partitions}", []).append(client(server.port, topic, count))
-            topics.delete(server.port, topic)
-        rate = clients.rdkafka_consume(server.port, filled, WARM_RECORDS, SIZE, f"w-{unique()}")
-        rates.setdefault("consume", []).append(rate)
-        if time.monotonic() > until:
+
+    def produced(partitions, client, count):
+        topic = fresh(server, partitions, ())
+        rate = client(server.port, topic, count)
+        topics.delete(server.port, topic)
+        return rate
+
+    steps = {"small-1": lambda: produced(1, rdkafka_small, 100_000), "small-100": lambda: produced(100, rdkafka_small, 100_000),
+             "large-100": lambda: produced(100, rdkafka, 100_000),
+             "consume": lambda: clients.rdkafka_consume(server.port, filled, WARM_RECORDS, SIZE, f"w-{unique()}")}
+    rates = {name: [] for name in steps}
+    for name in itertools.cycle(steps):
+        if rates[name] and time.monotonic() > until:
             return rates
+        rates[name].append(steps[name]())
 
 
 def end_to_end_mean(median):
