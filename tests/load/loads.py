@@ -138,6 +138,9 @@ def client(direction, partitions, records):
         count = max(int(records * scale), 1000)
         topic = FILLED.of(server, partitions, count) if direction == "consume" else WRITTEN.of(server, partitions)
         machine.settle()
+        if direction == "produce":
+            for _ in range(2):
+                machine.warm(server.folder, count * SIZE * 3 // 2)
         group = f"c-{unique()}"
         return clients.of_client(variant.mode, direction, server.port, topic, count, SIZE, group, TOOLS["client-bench"])
     return run

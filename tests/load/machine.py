@@ -36,6 +36,16 @@ def write_mb_s(folder, mib=256):
     return mib * (1 << 20) / 1e6 / took
 
 
+def warm(folder, size, block=1 << 20):
+    """Writes and forgets a file, so that the next so many bytes go to memory that was in use just before: on a virtual machine
+    the first touch of a page may cost several times what is measured."""
+    path, data = pathlib.Path(folder) / "warm", bytes(block)
+    with open(path, "wb", buffering=0) as file:
+        for _ in range(size // block):
+            file.write(data)
+    path.unlink()
+
+
 def settle():
     """Everything dirty goes to disk, so that nobody pays for what came before."""
     os.sync()

@@ -110,6 +110,10 @@ impl Sender {
     /// Works until it is told to give up, or everything is done after it was told to stop.
     pub(crate) async fn run(mut self) {
         let mut dirty = Vec::new();
+        if self.idempotent {
+            // By the time of the first record it is there.
+            self.ask_identity();
+        }
         while !self.shared.abort.load(Ordering::Acquire) {
             let now = Instant::now();
             let everything = self.shared.take_dirty(&mut dirty);
@@ -218,6 +222,10 @@ impl Sender {
         let Some(due) = self.due(number, now) else { return };
         let partition = &mut self.partitions[number];
         if due > now {
+            // While it lingers its leader is dialled.
+            if let Some(leader) = self.cluster.leader(&partition.slot.topic, partition.slot.partition) {
+                self.reach(leader, now);
+            }
             return self.set_timer(number, due);
         }
         let leader = self.cluster.leader(&partition.slot.topic, partition.slot.partition);
@@ -259,13 +267,19 @@ impl Sender {
 
     /// The connection to a broker that has room for a request and a batch that waits for it.
     fn free_connection(&mut self, broker: BrokerId, now: Instant) -> Option<Arc<Connection>> {
-        let lane = self.lanes.get_mut(&broker)?;
+        let lane = self.lanes.get(&broker)?;
         if lane.ready.is_empty() || lane.in_flight >= self.shared.options.max_in_flight {
             return None;
         }
+        self.reach(broker, now)
+    }
+
+    /// The connection to a broker, or `None` and it is being dialled, if it may be by now.
+    fn reach(&mut self, broker: BrokerId, now: Instant) -> Option<Arc<Connection>> {
         if let Some(connection) = self.cluster.open_connection(broker, Lane::Produce) {
             return Some(connection);
         }
+        let lane = self.lanes.entry(broker).or_default();
         if !lane.connecting && lane.not_before.is_none_or(|at| at <= now) {
             lane.connecting = true;
             let cluster = self.cluster.clone();

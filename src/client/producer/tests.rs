@@ -262,6 +262,31 @@ fn a_runtime_that_ends_tells_everyone_too() {
 }
 
 #[tokio::test]
+async fn while_a_record_lingers_its_leader_is_dialled_and_the_id_was_asked_for_before() {
+    let logs = Logs::default();
+    let broker = broker(&logs).await;
+    let mut options = options(&broker);
+    options.linger = Duration::from_secs(30);
+    let producer = Producer::connect(options).await.expect("a broker");
+    let until = |key: ApiKey, count: usize| {
+        let broker = &broker;
+        timeout(Duration::from_secs(10), async move {
+            while broker.count(key) < count {
+                sleep(Duration::from_millis(1)).await;
+            }
+        })
+    };
+    until(ApiKey::InitProducerId, 1).await.expect("without any record");
+    let delivery = producer.send(record("lingers").partition(0)).await.expect("taken");
+    let greeted = broker.count(ApiKey::ApiVersions);
+    until(ApiKey::ApiVersions, greeted + 1).await.expect("long before the linger ended");
+    assert_eq!(broker.count(ApiKey::Produce), 0);
+    producer.flush().await;
+    delivery.await.expect("acknowledged");
+    assert_eq!((broker.count(ApiKey::ApiVersions), broker.count(ApiKey::InitProducerId)), (greeted + 1, 1));
+}
+
+#[tokio::test]
 async fn flush_does_not_wait_for_the_linger() {
     let logs = Logs::default();
     let broker = broker(&logs).await;
