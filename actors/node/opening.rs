@@ -50,7 +50,7 @@ pub(super) fn open(settings: &Settings, tables: u32) -> Result<Opened, NodeError
     let metadata = folder.open_metadata()?;
     let journal = folder.open_journal(&StorageOptions {
         generation_bytes: settings.storage.generation_bytes.get(),
-        memtable_bytes: settings.storage.memtable_bytes.as_usize(),
+        wal_bytes: settings.storage.wal_bytes.get(),
         memtables_bytes: settings.storage.memtables_total_bytes.as_usize(),
         disk_reserve_bytes: settings.storage.disk_reserve_bytes.get(),
         accept_data_loss: settings.storage.accept_data_loss,

@@ -21,9 +21,11 @@ section! {
         /// Size at which a generation of the log is sealed and the next one opened. Retention gives disk back in whole
         /// generations: smaller ones return it sooner, larger ones keep fewer files open.
         generation_bytes: ByteSize = "512MiB", unit "bytes", from "1MiB" to "64GiB";
-        /// Size of one memtable: what is gathered in memory before it is written out as a sorted file.
-        memtable_bytes: ByteSize = "32MiB", unit "bytes", from "64KiB" to "4GiB";
-        /// Memory that all memtables of the node may take together before the fullest is written out.
+        /// Size of the write-ahead log beyond which producers wait until what it holds is written to tables, which begins
+        /// at a quarter of it. After a crash at most so much is replayed.
+        wal_bytes: ByteSize = "256MiB", unit "bytes", from "1MiB" to "64GiB";
+        /// Memory that changes not yet in tables may take, about; producers wait beyond it, and tables are begun at a
+        /// quarter of it.
         memtables_total_bytes: ByteSize = "96MiB", unit "bytes", from "1MiB" to "64GiB";
         /// Free disk space below which produce requests are refused (reads go on, and produce comes back by itself when
         /// there is space again). Leave room for compaction and for an operator to work in.

@@ -72,7 +72,7 @@ fn a_file_is_read_with_sizes_times_numbers_and_texts() {
         id = 7
         [storage]
         data_dir = "/data"
-        memtable_bytes = "128KiB"
+        memtables_total_bytes = "2MiB"
         generation_bytes = 134217728
         [kafka]
         listen = "[::1]:19092"
@@ -91,7 +91,7 @@ fn a_file_is_read_with_sizes_times_numbers_and_texts() {
     let settings = load(text, &[], &[]).unwrap().settings;
     assert_eq!(settings.node.id.get(), 7);
     assert_eq!(settings.storage.data_dir, PathBuf::from("/data"));
-    assert_eq!(settings.storage.memtable_bytes, ByteSize(128 * 1024));
+    assert_eq!(settings.storage.memtables_total_bytes, ByteSize(2 << 20));
     assert_eq!(settings.storage.generation_bytes, ByteSize(134_217_728));
     assert_eq!((settings.kafka.listen.host(), settings.kafka.listen.port()), ("::1", 19092));
     let advertised = settings.kafka.advertised_listeners.unwrap();

@@ -41,18 +41,6 @@ impl Settings {
             "no session timeout would be legal",
         );
         must_agree(
-            self.storage.memtable_bytes <= self.storage.generation_bytes,
-            "storage.memtable_bytes",
-            "storage.generation_bytes",
-            "a generation holds at least one memtable",
-        );
-        must_agree(
-            self.storage.memtable_bytes <= self.storage.memtables_total_bytes,
-            "storage.memtable_bytes",
-            "storage.memtables_total_bytes",
-            "one memtable cannot be larger than all of them",
-        );
-        must_agree(
             kafka.listen.port() == 0 || kafka.listen != self.admin.listen,
             "kafka.listen",
             "admin.listen",

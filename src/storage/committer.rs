@@ -173,12 +173,15 @@ impl Committer {
             submitted: Condvar::new(),
             applied: Mutex::default(),
             to_sync: Condvar::new(),
+            out: Mutex::default(),
+            to_write_out: Condvar::new(),
             dead: AtomicBool::new(false),
             stats: Arc::default(),
         });
         let mut committer = Self { handle: CommitHandle { shared: Arc::clone(&shared) }, threads: Vec::new() };
-        let applier = Arc::clone(&shared);
+        let (applier, writer_out) = (Arc::clone(&shared), Arc::clone(&shared));
         committer.spawn("journal-apply", move || applier.run_applier())?;
+        committer.spawn("journal-out", move || writer_out.run_writer_out())?;
         committer.spawn("journal-sync", move || shared.run_syncer())?;
         Ok(committer)
     }

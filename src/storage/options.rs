@@ -20,11 +20,9 @@ pub struct Options {
     pub generation_bytes: u64,
     /// How long a generation takes appends; `None` follows its class.
     pub generation_age: Option<Duration>,
-    /// Bytes of one generation kept in memory before they are written out.
-    pub memtable_bytes: usize,
-    /// Bytes of everything kept in memory before it is written out.
+    /// Bytes of changes kept in memory, about: appends wait beyond it. From a quarter on tables are written.
     pub memtables_bytes: usize,
-    /// Bytes of write-ahead log after which the oldest families are written out; bounds the time of recovery.
+    /// Bytes of write-ahead log, bounding the time of recovery: appends wait beyond it. From a quarter on tables are written.
     pub wal_bytes: u64,
     /// Bytes of blocks and indexes kept in memory.
     pub block_cache_bytes: usize,
@@ -40,9 +38,10 @@ pub struct Options {
     pub evacuate_after: Option<Duration>,
     /// Bytes that one call of maintenance copies at most.
     pub evacuate_bytes: u64,
-    /// Bytes of batches from which on a group's batches are written to files beside the database instead of into it.
+    /// Bytes of batches from which on a group's batches go to their files only; those of smaller groups pass through the
+    /// write-ahead log.
     pub spill_group_bytes: usize,
-    /// Bytes from which on a batch of such a group goes there; smaller ones cost less inside.
+    /// Bytes from which on a batch lies in a file beside the database; smaller ones cost less inside.
     pub spill_batch_bytes: usize,
     /// Go on after losing data: what cannot be read is given up, a copy of the damaged folder is kept.
     pub accept_data_loss: bool,
@@ -53,7 +52,6 @@ impl Default for Options {
         Self {
             generation_bytes: 512 * MIB as u64,
             generation_age: None,
-            memtable_bytes: 32 * MIB,
             memtables_bytes: 96 * MIB,
             wal_bytes: 256 * MIB as u64,
             block_cache_bytes: 32 * MIB,
@@ -63,7 +61,7 @@ impl Default for Options {
             evacuate_after: None,
             evacuate_bytes: 64 * MIB as u64,
             spill_group_bytes: MIB / 4,
-            spill_batch_bytes: 4 << 10,
+            spill_batch_bytes: 1 << 10,
             accept_data_loss: false,
         }
     }

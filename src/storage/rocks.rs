@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! <folder>/floor   <folder>/clean   proof of what was synced (floor.rs)
+//! <folder>/wal/                     the write-ahead log (wal.rs)
 //! <folder>/db/                      the database (families and keys: keys.rs)
-//! <folder>/payload/                 batches of large groups, a file per generation (payload.rs)
+//! <folder>/payload/                 batches, a file per generation (payload.rs)
 //! ```
 //! A log's batches lie in one or more generations; its *ranges* say from which offset on in which. A generation is
 //! dropped whole when no log has records in it; records that hold one up are copied to the newest (maintain.rs).
@@ -15,6 +16,7 @@
 
 mod apply;
 mod catalogue;
+mod checkpoint;
 mod damage;
 mod families;
 mod floor;
@@ -25,6 +27,8 @@ mod open;
 mod payload;
 mod read;
 mod space;
+mod wal;
+mod write;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -32,7 +36,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use callboard_model::{BatchHeader, JournalWrite, LogId, Offset, StateFamily, Timestamp};
-use rocksdb::{BoundColumnFamily, DB, FlushOptions, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{BoundColumnFamily, DB, ReadOptions, WriteBatch};
 
 use crate::{
     DiskSpace, GenerationInfo, LogEntry, MaintenanceReport, MemoryFigures, NewLog, Opening, Options, ReadSlice,
@@ -76,6 +80,10 @@ pub struct RocksStorage {
     space: space::SpaceGate,
     leaving: leaving::Leaving,
     payloads: payload::Payloads,
+    wal: wal::Wal,
+    writing_out: Mutex<()>,
+    /// Whether something waits for tables.
+    checkpoint_wanted: AtomicBool,
     closed: AtomicBool,
     recovery: Recovery,
 }
@@ -124,10 +132,6 @@ impl RocksStorage {
         self.db.cf_handle(&self.generations.get(seq)?.name)
     }
 
-    fn write(&self, doing: &'static str, batch: WriteBatch) -> Result<(), StorageError> {
-        self.db.write_opt(batch, &WriteOptions::default()).map_err(|error| StorageError::engine(doing, &error))
-    }
-
     fn check_open(&self) -> Result<(), StorageError> {
         if self.closed.load(Ordering::Acquire) { Err(StorageError::Closed) } else { Ok(()) }
     }
@@ -166,13 +170,6 @@ impl RocksStorage {
             options.set_iterate_upper_bound(limit);
         }
         self.db.raw_iterator_cf_opt(&self.fixed(family.name()), options)
-    }
-
-    fn wal_bytes(&self) -> u64 {
-        let Ok(files) = std::fs::read_dir(self.folder.join(open::DB_FOLDER)) else { return 0 };
-        let logs = files.flatten().filter(|file| file.path().extension().is_some_and(|extension| extension == "log"));
-        // A file may go between listing and looking; it counts as nothing.
-        logs.filter_map(|file| file.metadata().ok()).map(|meta| meta.len()).sum()
     }
 
     fn memory(&self) -> MemoryFigures {
@@ -291,14 +288,20 @@ impl Storage for RocksStorage {
     }
 
     fn flush_wal(&self) -> Result<(), StorageError> {
-        self.db.flush_wal(false).map_err(|error| StorageError::engine("write the write-ahead log", &error))
+        // A write is handed over when it is applied.
+        self.wal.lock().check()
     }
 
     fn sync_wal(&self) -> Result<(), StorageError> {
-        // Looked at before the sync: what is applied meanwhile may or may not be covered.
-        let sequence = self.db.latest_sequence_number();
-        self.db.flush_wal(true).map_err(|error| StorageError::engine("sync the write-ahead log", &error))?;
-        self.floor.raise(sequence)
+        self.sync()
+    }
+
+    fn needs_write_out(&self) -> bool {
+        self.is_write_out_due()
+    }
+
+    fn write_out(&self) -> Result<(), StorageError> {
+        self.write_out_due()
     }
 
     fn start_offset(&self, log: LogId) -> Result<Offset, StorageError> {
@@ -371,7 +374,7 @@ impl Storage for RocksStorage {
         Ok(Usage {
             generations: self.generations.all().into_iter().map(info).collect(),
             disk: DiskSpace::of(&self.folder).ok(),
-            wal_bytes: self.wal_bytes(),
+            wal_bytes: self.wal.lock().pending(),
             disk_full: self.space.check(0).is_err(),
             memory: self.memory(),
         })
@@ -386,19 +389,9 @@ impl Storage for RocksStorage {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        self.sync_wal()?;
-        let sequence = self.db.latest_sequence_number();
         // Written out now, so that the next start has nothing to replay.
-        let flush = FlushOptions::default();
-        for family in families::fixed() {
-            self.db.flush_cf_opt(&self.fixed(family), &flush).map_err(|error| StorageError::engine("flush", &error))?;
-        }
-        for generation in self.generations.all() {
-            if let Some(handle) = self.generation_handle(generation.seq) {
-                self.db.flush_cf_opt(&handle, &flush).map_err(|error| StorageError::engine("flush", &error))?;
-            }
-        }
-        self.floor.raise(sequence)?;
+        self.checkpoint()?;
+        let sequence = self.wal.lock().sequence();
         self.floor.sync()?;
         floor::leave_clean_mark(&self.folder, sequence)
     }

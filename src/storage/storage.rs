@@ -134,7 +134,7 @@ pub trait Storage: Send + Sync + std::fmt::Debug + std::any::Any {
     fn drop_logs(&self, logs: &[LogId]) -> Result<(), StorageError>;
 
     /// Performs a group of writes as one atomic write (in parts, where one of them replaces or cuts what another of the
-    /// same log has just changed), which is in memory and in the write-ahead log's buffer afterwards;
+    /// same log has just changed), which is in memory and on its way to the write-ahead log afterwards;
     /// [`Storage::flush_wal`] and [`Storage::sync_wal`] make it last. Gives one result per write. A refused write
     /// changes nothing and lets the others through.
     ///
@@ -148,6 +148,17 @@ pub trait Storage: Send + Sync + std::fmt::Debug + std::any::Any {
 
     /// Syncs everything applied before this call to the disk.
     fn sync_wal(&self) -> Result<(), StorageError>;
+
+    /// Whether [`Storage::write_out`] has something to do. Costs nothing; ask after every group.
+    fn needs_write_out(&self) -> bool {
+        false
+    }
+
+    /// Moves what the write-ahead log and memory hold to where it will stay, so that both remain small. On a thread of its
+    /// own: writes and syncs go on meanwhile.
+    fn write_out(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
 
     /// First readable offset.
     fn start_offset(&self, log: LogId) -> Result<Offset, StorageError>;

@@ -35,9 +35,9 @@ const EARLY_ONE_IN: u64 = 4;
 const EARLY: (u64, u64) = (1, 250);
 /// How long producers may take to finish what is under way.
 const FINISH_WITHIN: Duration = Duration::from_secs(90);
-/// Small generations and memtables, so that kills also meet their changes.
+/// Small generations, memtables and a short write-ahead log, so that kills also meet their changes.
 const SETTINGS: [&str; 3] =
-    ["storage.generation_bytes=32MiB", "storage.memtable_bytes=4MiB", "storage.memtables_total_bytes=16MiB"];
+    ["storage.generation_bytes=32MiB", "storage.wal_bytes=16MiB", "storage.memtables_total_bytes=16MiB"];
 const EXAMINED_AT_ONCE: i32 = 8 * 1024 * 1024;
 /// What marks the plan of kills.
 const PLAN: u64 = 0x6b696c6c;

@@ -73,7 +73,7 @@ fn read(client: &mut Client, topic: &str) -> Vec<(i64, String, Option<Vec<u8>>)>
 fn a_compacted_topic_keeps_the_newest_of_each_key_and_returns_the_disk() {
     let mut rig = Rig::with(|settings| {
         settings.storage.generation_bytes = ByteSize(2 << 20);
-        settings.storage.memtable_bytes = ByteSize(256 << 10);
+        settings.storage.wal_bytes = ByteSize(1 << 20);
     });
     let mut client = connect(&rig);
     assert_eq!(configure_brokers(&mut client, "log.cleaner.backoff.ms", "100"), 0);

@@ -69,7 +69,7 @@ fn a_node_in_memory_does_the_same_and_forgets_it() {
 fn retention_by_time_moves_the_start_and_returns_the_disk() {
     let rig = Rig::with(|settings| {
         settings.storage.generation_bytes = ByteSize(1 << 20);
-        settings.storage.memtable_bytes = ByteSize(256 << 10);
+        settings.storage.wal_bytes = ByteSize(1 << 20);
     });
     let mut client = connect(&rig);
     let wide = [("retention.ms", "86400000"), ("max.message.bytes", "200000")];

@@ -18,7 +18,6 @@ use super::*;
 fn small() -> Options {
     Options {
         generation_bytes: 48 << 10,
-        memtable_bytes: 64 << 10,
         memtables_bytes: 512 << 10,
         wal_bytes: 256 << 10,
         block_cache_bytes: 1 << 20,

@@ -1,4 +1,4 @@
-//! The two threads: one applies group after group, the other syncs what was applied.
+//! The threads: one applies group after group, one syncs what was applied, one writes out what storage gathers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,6 +56,13 @@ impl Applied {
     }
 }
 
+/// What the thread that writes out has to do.
+#[derive(Debug, Default)]
+pub(super) struct WriteOut {
+    wanted: bool,
+    applier_gone: bool,
+}
+
 pub(super) struct Shared {
     pub(super) storage: Arc<dyn Storage>,
     pub(super) sink: Arc<dyn CommitSink>,
@@ -65,6 +72,8 @@ pub(super) struct Shared {
     pub(super) submitted: Condvar,
     pub(super) applied: Mutex<Applied>,
     pub(super) to_sync: Condvar,
+    pub(super) out: Mutex<WriteOut>,
+    pub(super) to_write_out: Condvar,
     pub(super) dead: AtomicBool,
     pub(super) stats: Arc<CommitStats>,
 }
@@ -85,6 +94,8 @@ impl Drop for ApplierGone<'_> {
     fn drop(&mut self) {
         lock(&self.0.applied).applier_gone = true;
         self.0.to_sync.notify_all();
+        lock(&self.0.out).applier_gone = true;
+        self.0.to_write_out.notify_all();
     }
 }
 
@@ -101,6 +112,10 @@ impl Shared {
             }
             if lock(&self.applied).waits() {
                 self.to_sync.notify_one();
+            }
+            if self.storage.needs_write_out() {
+                lock(&self.out).wanted = true;
+                self.to_write_out.notify_one();
             }
         }
     }
@@ -178,6 +193,28 @@ impl Shared {
             }
         }
         self.tell(written);
+    }
+
+    /// Writes out what storage gathers, beside writes and syncs.
+    pub(super) fn run_writer_out(&self) {
+        loop {
+            {
+                let mut out = lock(&self.out);
+                while !out.wanted && !out.applier_gone {
+                    out = self.to_write_out.wait(out).unwrap_or_else(std::sync::PoisonError::into_inner);
+                }
+                if out.applier_gone {
+                    return;
+                }
+                out.wanted = false;
+            }
+            // What passes by itself is tried again when the next group asks; what the log holds is not lost by it.
+            if let Err(error) = self.storage.write_out()
+                && error.is_fatal()
+            {
+                self.die(&error);
+            }
+        }
     }
 
     pub(super) fn run_syncer(&self) {

@@ -4,17 +4,16 @@
 //! logs' states. The copies replace the originals when the database has taken the batch.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use callboard_model::{JournalWrite, LogId, LogWrite, Offset};
-use rocksdb::{FlushOptions, WriteBatch, WriteOptions};
+use callboard_model::{Durability, JournalWrite, LogId, LogWrite, Offset};
+use rocksdb::WriteBatch;
 
 use super::catalogue::{Generation, Log, LogState, Range, range_of};
 use super::families::{LOGS, RANGES};
-use super::keys::{GenerationEntry, NEXT_GENERATION_KEY, batch_key, generation_key, log_limit, payload_key, state_key};
+use super::keys::{GenerationEntry, NEXT_GENERATION_KEY, batch_key, generation_key, log_limit, state_key};
 use super::payload::{Spill, Spills};
 use super::{Handle, RocksStorage, Writer};
 use crate::{RetentionClass, StorageError};
@@ -55,8 +54,10 @@ struct Group<'a> {
     logs: HashMap<LogId, Staged>,
     handles: HashMap<u32, Handle<'a>>,
     bytes: BTreeMap<u32, u64>,
-    /// What goes to the generations' own files; `None` if the group is too small for that.
-    spills: Option<Spills>,
+    /// What goes to the generations' own files.
+    spills: Spills,
+    /// Whether one of the writes waits for a sync.
+    synced: bool,
     room: Option<Result<(), StorageError>>,
 }
 
@@ -86,17 +87,18 @@ impl RocksStorage {
 
     /// Performs the first writes of a group as one, up to one that has to see them in the database.
     fn apply_together(&self, writer: &mut Writer, writes: &[JournalWrite]) -> Vec<Result<(), StorageError>> {
-        let bytes = writes.iter().map(JournalWrite::batch_bytes).sum::<usize>();
-        let spills = self.spills_for(bytes);
-        let capacity = if spills.is_some() { 0 } else { bytes } + 64 * writes.len();
+        if let Err(error) = self.write_out_overdue() {
+            return vec![Err(error); writes.len()];
+        }
         let mut group = Group {
             storage: self,
             writer,
-            batch: WriteBatch::with_capacity_bytes(capacity),
+            batch: WriteBatch::with_capacity_bytes(128 * writes.len()),
             logs: HashMap::new(),
             handles: HashMap::new(),
             bytes: BTreeMap::new(),
-            spills,
+            spills: Spills::new(),
+            synced: writes.iter().any(|write| write.durability == Durability::Synced),
             room: None,
         };
         let mut results = Vec::with_capacity(writes.len());
@@ -145,42 +147,13 @@ impl RocksStorage {
         Ok(generation)
     }
 
-    /// Where batches of a group of `bytes` go that are not to be in the database; `None` if all of them are.
-    pub(super) fn spills_for(&self, bytes: usize) -> Option<Spills> {
-        (bytes >= self.options.spill_group_bytes).then(Spills::new)
-    }
-
-    /// Writes batches to their generations' own files and syncs these: places are written when what they point to is
-    /// safe. Stages how long the files are with it.
-    pub(super) fn spill_all(&self, batch: &mut WriteBatch, spills: Option<Spills>) -> Result<(), StorageError> {
-        for (seq, spill) in spills.unwrap_or_default() {
-            self.payloads.write(seq, &spill).map_err(|error| match error.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => self.space.no_space(&error.to_string()),
-                _ => StorageError::io("write batches to", self.payloads.path(seq), error),
-            })?;
-            batch.put(payload_key(seq), spill.end().to_be_bytes());
-            // Before their places can be read. Should those not be written, there is a stretch that nobody points to.
-            if let Some(generation) = self.generations.get(seq) {
-                generation.payload.store(spill.end(), Ordering::Release);
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes a generation out of use for appends and has it written to its files.
+    /// Takes a generation out of use for appends.
     pub(super) fn seal(&self, writer: &mut Writer, generation: &Generation) -> Result<(), StorageError> {
         generation.seal();
         writer.open.remove(&generation.class);
         let mut batch = WriteBatch::default();
         batch.put(generation_key(generation.seq), generation.entry().to_bytes());
-        self.write("seal generation", batch)?;
-        if let Some(handle) = self.generation_handle(generation.seq) {
-            let mut flush = FlushOptions::default();
-            flush.set_wait(false);
-            // It is only a beginning: what it does not do now is done by a later flush of the same family.
-            let _ = self.db.flush_cf_opt(&handle, &flush);
-        }
-        Ok(())
+        self.write("seal generation", batch)
     }
 }
 
@@ -408,18 +381,7 @@ impl Group<'_> {
             let entry = staged.log.entry(&staged.state);
             self.batch.put_cf(&self.storage.fixed(LOGS), staged.log.id.0.to_be_bytes(), entry.to_bytes());
         }
-        self.storage.spill_all(&mut self.batch, self.spills.take())?;
-        if !self.batch.is_empty() {
-            let written = self.storage.db.write_opt(self.batch, &WriteOptions::default());
-            written.map_err(|error| {
-                if super::damage::is_no_space(&error) {
-                    self.storage.space.no_space(error.as_ref())
-                } else {
-                    StorageError::engine("write to the journal", &error)
-                }
-            })?;
-            self.storage.space.wrote();
-        }
+        self.storage.write_with("write to the journal", self.batch, self.spills, self.synced)?;
         for (seq, bytes) in self.bytes {
             if let Some(generation) = self.storage.generations.get(seq) {
                 generation.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -433,25 +395,23 @@ impl Group<'_> {
     }
 }
 
-/// Stages a batch: itself, or its place in the generation's file.
+/// Stages a batch: its place in the generation's file, or itself if it is among the smallest.
 pub(super) fn put_batch(
     batch: &mut WriteBatch,
     storage: &RocksStorage,
     handle: &Handle<'_>,
-    spills: &mut Option<Spills>,
+    spills: &mut Spills,
     seq: u32,
     key: &[u8],
     bytes: &Bytes,
 ) {
-    let large = bytes.len() >= storage.options.spill_batch_bytes;
-    match spills.as_mut().filter(|_| large) {
-        Some(spills) => {
-            let held = || storage.generations.get(seq).map_or(0, |generation| generation.payload());
-            let spill = spills.entry(seq).or_insert_with(|| Spill::behind(held()));
-            batch.put_cf(handle, key, spill.push(bytes.clone()).to_bytes());
-        }
-        None => batch.put_cf(handle, key, bytes),
+    if bytes.len() < storage.options.spill_batch_bytes {
+        batch.put_cf(handle, key, bytes);
+        return;
     }
+    let held = || storage.generations.get(seq).map_or(0, |generation| generation.payload());
+    let spill = spills.entry(seq).or_insert_with(|| Spill::behind(held()));
+    batch.put_cf(handle, key, spill.push(bytes.clone()).to_bytes());
 }
 
 /// The ranges in which a cut deletes: from the one that will be the last on. It comes to reach as far as the log does, and

@@ -2,7 +2,7 @@
 
 use callboard_model::StateFamily;
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode, LogLevel,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, LogLevel,
     Options as RocksOptions,
 };
 
@@ -12,6 +12,9 @@ use crate::Options;
 pub(super) const DEFAULT: &str = rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
 pub(super) const LOGS: &str = "logs";
 pub(super) const RANGES: &str = "ranges";
+
+/// More than memory has.
+const NEVER_FULL: usize = 1 << 36;
 
 /// The families that are always there.
 pub(super) fn fixed() -> impl Iterator<Item = &'static str> {
@@ -30,17 +33,11 @@ pub(crate) fn quiet_options() -> RocksOptions {
     options
 }
 
-/// The options of the database as a whole.
-///
-/// No recycling of write-ahead logs: RocksDB switches it off by itself under `TolerateCorruptedTailRecords`, and that
-/// mode is what tells a torn tail from damage in the middle.
-pub(super) fn database(options: &Options, mode: DBRecoveryMode) -> RocksOptions {
+/// The options of the database as a whole. It has no log of its own: ours is wal.rs.
+pub(super) fn database(options: &Options) -> RocksOptions {
     let mut db = quiet_options();
-    db.set_wal_recovery_mode(mode);
-    db.set_manual_wal_flush(true);
-    db.set_track_and_verify_wals_in_manifest(true);
-    db.set_max_total_wal_size(options.wal_bytes);
-    db.set_db_write_buffer_size(options.memtables_bytes);
+    // It sets aside space for its own log, as much as all memtables take, unless told that the log is short.
+    db.set_max_total_wal_size(1 << 20);
     // The number of open files bounds both file handles and the memory of open tables.
     db.set_max_open_files(i32::try_from(options.open_files).unwrap_or(i32::MAX));
     db.set_skip_stats_update_on_db_open(true);
@@ -51,16 +48,25 @@ pub(super) fn database(options: &Options, mode: DBRecoveryMode) -> RocksOptions 
     db
 }
 
+/// Memtables that end when checkpoints say so, never by their size (checkpoint.rs).
+fn memtables() -> RocksOptions {
+    let mut family = RocksOptions::default();
+    family.set_write_buffer_size(NEVER_FULL);
+    // By itself it would be a megabyte, and most families have little.
+    family.set_arena_block_size(64 << 10);
+    family.set_max_write_buffer_number(4);
+    family
+}
+
 /// The options of families, which share one cache.
 #[derive(Clone)]
 pub(super) struct Families {
     cache: Cache,
-    memtable_bytes: usize,
 }
 
 impl Families {
     pub(super) fn new(options: &Options) -> Self {
-        Self { cache: Cache::new_lru_cache(options.block_cache_bytes), memtable_bytes: options.memtable_bytes }
+        Self { cache: Cache::new_lru_cache(options.block_cache_bytes) }
     }
 
     pub(super) fn cache(&self) -> &Cache {
@@ -78,11 +84,9 @@ impl Families {
 
     /// Appended in key order per log, never compacted, dropped whole.
     fn generation(&self) -> RocksOptions {
-        let mut family = RocksOptions::default();
+        let mut family = memtables();
         family.set_disable_auto_compactions(true);
         family.set_compression_type(DBCompressionType::None);
-        family.set_write_buffer_size(self.memtable_bytes);
-        family.set_max_write_buffer_number(4);
         // Files are never merged, so their number must never slow a write down; a generation's size bounds it.
         family.set_level_zero_file_num_compaction_trigger(1 << 30);
         family.set_level_zero_slowdown_writes_trigger(1 << 30);
@@ -99,10 +103,8 @@ impl Families {
 
     /// Small, overwritten, compacted as usual.
     fn state(&self) -> RocksOptions {
-        let mut family = RocksOptions::default();
+        let mut family = memtables();
         family.set_compression_type(DBCompressionType::Lz4);
-        family.set_write_buffer_size(self.memtable_bytes.min(8 << 20));
-        family.set_max_write_buffer_number(3);
         family.set_target_file_size_base(16 << 20);
         family.set_max_bytes_for_level_base(64 << 20);
         family.set_level_compaction_dynamic_level_bytes(true);

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use callboard_model::{Offset, Timestamp};
-use rocksdb::{FlushOptions, ReadOptions, WriteBatch};
+use rocksdb::{ReadOptions, WriteBatch};
 
 use super::apply::{joined, put_batch, stage_ranges};
 use super::catalogue::{Generation, Log, Range};
 use super::families::RANGES;
 use super::keys::{batch_key, generation_key, log_limit, payload_key, read_batch_key};
-use super::payload::batch_len;
+use super::payload::{Spills, batch_len};
 use super::read::seek_holding;
 use super::{Handle, RocksStorage, Writer};
 use crate::{MaintenanceReport, StorageError};
@@ -57,6 +57,7 @@ impl RocksStorage {
         let mut upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         self.check_open()?;
         let mut report = MaintenanceReport::default();
+        self.write_out_due()?;
         self.stamp(now)?;
         let looked = self.look()?;
         self.seal_due(now, &looked.holders, &mut report)?;
@@ -81,16 +82,13 @@ impl RocksStorage {
         files + memory.ok().flatten().unwrap_or(0) + generation.payload()
     }
 
-    /// Bytes of a generation's files; `None` while it has something in memory only, which is then written out.
+    /// Bytes of a generation's files; `None` while it has something in memory only: a checkpoint will write it out.
     fn bytes_in_files(&self, generation: &Generation) -> Option<u64> {
         let handle = self.generation_handle(generation.seq)?;
         let number = |name| self.db.property_int_value_cf(&handle, name).ok().flatten().unwrap_or(0);
         let waiting = number(rocksdb::properties::NUM_IMMUTABLE_MEM_TABLE);
         if waiting + number(rocksdb::properties::NUM_ENTRIES_ACTIVE_MEM_TABLE) > 0 {
-            let mut flush = FlushOptions::default();
-            flush.set_wait(false);
-            // If it cannot begin now, the next look asks again.
-            let _ = self.db.flush_cf_opt(&handle, &flush);
+            self.checkpoint_wanted.store(true, Ordering::Relaxed);
             return None;
         }
         Some(self.db.get_column_family_metadata_cf(&handle).size + generation.payload())
@@ -404,14 +402,13 @@ impl RocksStorage {
         }
         iterator.status().map_err(|error| self.unreadable(&error))?;
         let mut batch = WriteBatch::default();
-        let mut spills = self.spills_for(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let mut spills = Spills::new();
         for (key, bytes) in &batches {
             put_batch(&mut batch, self, &handle, &mut spills, to.seq, key, bytes);
         }
-        self.spill_all(&mut batch, spills)?;
         let moved = moved_ranges(ranges, at, rest, to.seq);
         stage_ranges(&mut batch, self, log.id, ranges, &moved);
-        self.write("evacuate a generation", batch)?;
+        self.write_with("evacuate a generation", batch, spills, true)?;
         to.bytes.fetch_add(bytes, Ordering::Relaxed);
         log.lock().ranges = moved.into();
         Ok(Some(bytes))

@@ -1,12 +1,12 @@
 //! Opening: what may be missing, what must not, and what was recovered against what had been synced.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use callboard_model::LogId;
-use rocksdb::{DB, DBRecoveryMode, IteratorMode, Options as RocksOptions, WriteBatch};
+use rocksdb::{DB, IteratorMode, Options as RocksOptions, WriteBatch, WriteOptions};
 
 use super::catalogue::{Catalogue, Generation, Generations, Log, Range};
 use super::families::{self, DEFAULT, Families, LOGS, RANGES};
@@ -18,15 +18,14 @@ use super::keys::{
 use super::leaving::Leaving;
 use super::payload::Payloads;
 use super::space::SpaceGate;
+use super::wal::{self, Kind, Replayed, Wal};
 use super::{Recovery, RocksStorage, Writer, damage};
 use crate::disk::sync_dir;
 use crate::{Opening, Options, StorageError};
 
 pub(super) const DB_FOLDER: &str = "db";
-/// A batch may lie beside the database.
-const FORMAT: u32 = 2;
-/// What is read, and becomes the one above.
-const FORMAT_BEFORE: u32 = 1;
+/// Batches lie beside the database, and the write-ahead log is our own.
+const FORMAT: u32 = 3;
 
 pub(super) fn open(folder: &Path, opening: Opening, options: &Options) -> Result<RocksStorage, StorageError> {
     let path = folder.join(DB_FOLDER);
@@ -44,27 +43,22 @@ pub(super) fn open(folder: &Path, opening: Opening, options: &Options) -> Result
         return Err(StorageError::Damaged { file: folder.join("floor"), detail: "it does not exist".into() });
     }
     let must_exist = opening == Opening::MustExist || floor.is_some() || holds_data(&path);
-    let opener = Opener { folder, path: &path, options, families: Families::new(options), must_exist };
-    let opened = opener.open(floor.unwrap_or(0))?;
-    let sequence = opened.db.latest_sequence_number();
+    let begun = opening == Opening::MustExist || floor.is_some();
+    let opener = Opener { folder, path: &path, options, families: Families::new(options), must_exist, begun };
+    let payloads = Payloads::of(folder);
+    let opened = opener.open(&payloads, floor.unwrap_or(0))?;
+    let Opened { db, replayed, kept } = opened;
+    let sequence = replayed.sequence;
     let recovery = Recovery {
         created: !must_exist,
-        clean: clean_at == Some(sequence) && opened.kept.is_none() && !opened.cut,
+        clean: clean_at == Some(sequence) && kept.is_none() && replayed.torn.is_none(),
         sequence,
         floor: floor.unwrap_or(0),
-        cut: opened.cut,
-        kept: opened.kept,
+        cut: replayed.torn.is_some(),
+        kept,
     };
-    if sequence < recovery.floor && !options.accept_data_loss {
-        return Err(StorageError::UncleanLoss {
-            folder: folder.to_owned(),
-            recovered: sequence,
-            floor: recovery.floor,
-        });
-    }
     let lossy = options.accept_data_loss && (recovery.kept.is_some() || sequence < recovery.floor);
-    let payloads = Payloads::of(folder);
-    let loaded = Loader { db: &opened.db, path: &path, payloads: &payloads, lossy }.load()?;
+    let loaded = Loader { db: &db, path: &path, payloads: &payloads, lossy }.load()?;
     let lost = |error| StorageError::io("tidy the batches in", folder, error);
     for gone in payloads.generations().map_err(lost)? {
         if loaded.generations.get(gone).is_none() {
@@ -72,10 +66,9 @@ pub(super) fn open(folder: &Path, opening: Opening, options: &Options) -> Result
         }
     }
     if !must_exist {
-        opened.db.flush_wal(true).map_err(|error| StorageError::engine("sync the write-ahead log", &error))?;
         sync_dir(&path).map_err(|error| StorageError::io("sync", path.clone(), error))?;
     }
-    Ok(RocksStorage {
+    let storage = RocksStorage {
         folder: folder.to_owned(),
         options: options.clone(),
         families: opener.families,
@@ -83,15 +76,23 @@ pub(super) fn open(folder: &Path, opening: Opening, options: &Options) -> Result
         generations: loaded.generations,
         writer: Mutex::new(loaded.writer),
         upkeep: Mutex::default(),
+        wal: Wal::begin(folder, options.wal_bytes, &replayed)?,
         // A loss that was accepted lowers what must be there.
         floor: Floor::begin(folder, if lossy { sequence } else { recovery.floor })?,
         space: SpaceGate::new(folder, options.disk_reserve_bytes),
         leaving: Leaving::of(folder),
         payloads,
+        writing_out: Mutex::default(),
+        checkpoint_wanted: false.into(),
         closed: false.into(),
         recovery,
-        db: opened.db,
-    })
+        db,
+    };
+    if lossy {
+        // What was given up must not come back by another replay.
+        storage.checkpoint()?;
+    }
+    Ok(storage)
 }
 
 fn holds_data(path: &Path) -> bool {
@@ -106,7 +107,7 @@ fn holds_data(path: &Path) -> bool {
 
 struct Opened {
     db: DB,
-    cut: bool,
+    replayed: Replayed,
     kept: Option<PathBuf>,
 }
 
@@ -116,32 +117,80 @@ struct Opener<'a> {
     options: &'a Options,
     families: Families,
     must_exist: bool,
+    /// Whether it was once opened to its end.
+    begun: bool,
 }
 
 impl Opener<'_> {
-    fn open(&self, floor: u64) -> Result<Opened, StorageError> {
-        // A log that was cut short opens like a shorter one; what is to be given up is kept before it is.
-        let short = self.options.accept_data_loss && self.would_recover().is_some_and(|sequence| sequence < floor);
-        let kept = if short { Some(self.keep_copy()?) } else { None };
-        let error = match self.open_in(DBRecoveryMode::TolerateCorruptedTailRecords) {
-            Ok(db) => return Ok(Opened { db, cut: false, kept }),
+    /// Opens the database and replays the log into it. Nothing is lost silently, and nothing is changed by failing: what
+    /// is replayed is in memory, or stands where it did before.
+    fn open(&self, payloads: &Payloads, floor: u64) -> Result<Opened, StorageError> {
+        let error = match self.open_whole(payloads, floor) {
+            Ok((db, replayed)) => return Ok(Opened { db, replayed, kept: None }),
             Err(error) => error,
         };
-        if !matches!(error, StorageError::Damaged { .. }) {
+        let lost = matches!(error, StorageError::Damaged { .. } | StorageError::UncleanLoss { .. });
+        if !lost || !self.options.accept_data_loss {
             return Err(error);
         }
-        // After a power cut a tail that was never synced can look like damage in the middle. Whether cutting there
-        // loses anything that was synced is tried without writing.
-        if self.would_recover().is_some_and(|sequence| sequence >= floor) {
-            let db = self.open_in(DBRecoveryMode::PointInTime)?;
-            return Ok(Opened { db, cut: true, kept: None });
+        let kept = Some(self.keep_copy()?);
+        if let Ok(db) = self.open_db() {
+            check_format(&db, self.path)?;
+            if let Ok(replayed) = self.replay(&db, payloads) {
+                return Ok(Opened { db, replayed, kept });
+            }
         }
-        if !self.options.accept_data_loss {
-            return Err(error);
+        // The log speaks of families by numbers that a repaired database may have given to others.
+        Ok(Opened { db: self.salvage()?, replayed: Replayed::begin_behind(self.folder, floor)?, kept })
+    }
+
+    fn open_whole(&self, payloads: &Payloads, floor: u64) -> Result<(DB, Replayed), StorageError> {
+        let db = self.open_db()?;
+        check_format(&db, self.path)?;
+        let replayed = self.replay(&db, payloads)?;
+        if self.begun && !replayed.found {
+            let detail = "it does not exist".into();
+            return Err(StorageError::Damaged { file: wal::checkpoint_path(self.folder), detail });
         }
-        let kept = self.keep_copy()?;
-        let db = self.salvage()?;
-        Ok(Opened { db, cut: true, kept: Some(kept) })
+        if replayed.sequence >= floor {
+            return Ok((db, replayed));
+        }
+        if let Some((file, at)) = replayed.torn {
+            let detail = format!("the record at byte {at} is damaged, and {floor} of them were synced").into();
+            return Err(StorageError::Damaged { file, detail });
+        }
+        Err(StorageError::UncleanLoss { folder: self.folder.to_owned(), recovered: replayed.sequence, floor })
+    }
+
+    fn replay(&self, db: &DB, payloads: &Payloads) -> Result<Replayed, StorageError> {
+        let names = DB::list_cf(&RocksOptions::default(), self.path).map_err(|error| damage(self.path, &error))?;
+        let there: BTreeSet<u32> = names.iter().filter_map(|name| Some(read_generation_name(name)?.1)).collect();
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        // Of generations that were dropped since.
+        options.set_ignore_missing_column_families(true);
+        wal::replay(self.folder, |record| {
+            for (piece, batches) in record.pieces.iter().filter(|(piece, _)| there.contains(&piece.generation)) {
+                let io = |doing, error| StorageError::io(doing, payloads.path(piece.generation), error);
+                match piece.kind {
+                    Kind::Within => payloads
+                        .restore(piece.generation, piece.position, batches)
+                        .map_err(|error| io("restore batches in", error))?,
+                    Kind::Written => {
+                        let crc = payloads.crc(piece.generation, piece.position, piece.len);
+                        if crc.map_err(|error| io("read", error))? != Some(piece.crc) {
+                            return Ok(None);
+                        }
+                    }
+                    Kind::Synced => {}
+                }
+            }
+            let change = WriteBatch::from_data(record.change);
+            let memory = wal::memory_of(&change);
+            db.write_opt(change, &options)
+                .map_err(|error| StorageError::engine("replay the write-ahead log", &error))?;
+            Ok(Some(memory))
+        })
     }
 
     fn names(&self, db: &RocksOptions) -> Result<Vec<String>, StorageError> {
@@ -153,20 +202,12 @@ impl Opener<'_> {
         Ok(names)
     }
 
-    fn open_in(&self, mode: DBRecoveryMode) -> Result<DB, StorageError> {
-        let mut db = families::database(self.options, mode);
+    fn open_db(&self) -> Result<DB, StorageError> {
+        let mut db = families::database(self.options);
         db.create_if_missing(!self.must_exist);
         db.create_missing_column_families(true);
         let descriptors = self.names(&db)?.into_iter().map(|name| self.families.descriptor(&name));
         DB::open_cf_descriptors(&db, self.path, descriptors).map_err(|error| self.damaged(&error))
-    }
-
-    /// The last sequence number that a cut at the first damaged record would leave.
-    fn would_recover(&self) -> Option<u64> {
-        let db = families::database(self.options, DBRecoveryMode::PointInTime);
-        let descriptors: Vec<_> = self.names(&db).ok()?.iter().map(|name| self.families.descriptor(name)).collect();
-        let db = DB::open_cf_descriptors_read_only(&db, self.path, descriptors, false).ok()?;
-        Some(db.latest_sequence_number())
     }
 
     fn damaged(&self, error: &rocksdb::Error) -> StorageError {
@@ -195,21 +236,19 @@ impl Opener<'_> {
             }
         }
         Payloads::of(self.folder).link_all(&kept).map_err(io)?;
+        wal::copy(self.folder, &kept).map_err(io)?;
         sync_dir(&kept).map_err(io)?;
         Ok(kept)
     }
 
-    /// Opens what can be opened: up to the first damaged record; else what a repair makes of the files that are left;
-    /// else a new, empty database.
+    /// Opens what a repair makes of the files that are left; else a new, empty database.
     fn salvage(&self) -> Result<DB, StorageError> {
-        if let Ok(db) = self.open_in(DBRecoveryMode::PointInTime) {
-            return Ok(db);
-        }
-        let mut repairing = families::database(self.options, DBRecoveryMode::PointInTime);
+        let mut repairing = families::database(self.options);
         repairing.create_if_missing(true);
         if DB::repair(&repairing, self.path).is_ok()
-            && let Ok(db) = self.open_in(DBRecoveryMode::PointInTime)
+            && let Ok(db) = self.open_db()
         {
+            check_format(&db, self.path)?;
             return Ok(db);
         }
         let io = |error| StorageError::io("remove the damaged database", self.path, error);
@@ -217,7 +256,26 @@ impl Opener<'_> {
             fs::remove_dir_all(self.path).map_err(io)?;
         }
         let empty = Opener { must_exist: false, families: self.families.clone(), ..*self };
-        empty.open_in(DBRecoveryMode::TolerateCorruptedTailRecords)
+        let db = empty.open_db()?;
+        check_format(&db, self.path)?;
+        Ok(db)
+    }
+}
+
+/// Whether the database is of our format; a new one becomes so.
+fn check_format(db: &DB, path: &Path) -> Result<(), StorageError> {
+    let stored = db.get(FORMAT_KEY).map_err(|error| damage(path, &error))?;
+    match stored.as_deref().map(read_u32) {
+        Some(Some(FORMAT)) => Ok(()),
+        None => {
+            let mut options = WriteOptions::default();
+            options.disable_wal(true);
+            let written = db.put_opt(FORMAT_KEY, FORMAT.to_be_bytes(), &options).and_then(|()| db.flush());
+            written.map_err(|error| StorageError::engine("write format", &error))
+        }
+        Some(found) => {
+            Err(StorageError::Format { folder: path.to_owned(), found: found.unwrap_or(u32::MAX), expected: FORMAT })
+        }
     }
 }
 
@@ -241,7 +299,6 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn load(&self) -> Result<Loaded, StorageError> {
-        self.check_format()?;
         let (generations, open) = self.generations()?;
         let mut next_generation = self.number(NEXT_GENERATION_KEY)?;
         if let Some(newest) = generations.all().last() {
@@ -266,23 +323,6 @@ impl Loader<'_> {
         }
         let writer = Writer { open, next_log, next_generation };
         Ok(Loaded { catalogue, generations, writer })
-    }
-
-    fn check_format(&self) -> Result<(), StorageError> {
-        let stored = self.db.get(FORMAT_KEY).map_err(|error| damage(self.path, &error))?;
-        match stored.as_deref().map(read_u32) {
-            Some(Some(FORMAT)) => Ok(()),
-            None | Some(Some(FORMAT_BEFORE)) => {
-                let mut batch = WriteBatch::default();
-                batch.put(FORMAT_KEY, FORMAT.to_be_bytes());
-                self.db.write(batch).map_err(|error| StorageError::engine("write format", &error))
-            }
-            Some(found) => Err(StorageError::Format {
-                folder: self.path.to_owned(),
-                found: found.unwrap_or(u32::MAX),
-                expected: FORMAT,
-            }),
-        }
     }
 
     fn number(&self, key: &[u8]) -> Result<u32, StorageError> {
@@ -368,7 +408,9 @@ impl Loader<'_> {
             ranges.entry(log).or_default().push(Range { first, generation });
         }
         if !given_up.is_empty() {
-            let written = self.db.write(given_up).and_then(|()| self.db.flush_wal(true));
+            let mut options = WriteOptions::default();
+            options.disable_wal(true);
+            let written = self.db.write_opt(given_up, &options);
             written.map_err(|error| StorageError::engine("give up lost records", &error))?;
         }
         Ok(ranges)

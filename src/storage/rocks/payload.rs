@@ -1,16 +1,19 @@
-//! Batches of large groups lie in files beside the database, which has their *places*.
+//! Batches lie in files beside the database, which has their *places*.
 //!
-//! In the database every byte is written twice, log and table, and copied some eight times on its way: the group, the
-//! log's buffer, the memtable, a block, the table's buffer and so on. A log needs none of that. So the batches of a large
-//! group go from where they were received straight into the file of their generation, which is synced; only then does the
-//! group, with places instead of batches, go to the database (the separation of keys and values of WiscKey, FAST '16).
-//! As a place is written after what it points to is on the disk, no crash can leave one that points to nothing. What a crash
-//! leaves behind the last place is passed over: no byte that was synced is written again, so a copy kept by a second name
-//! stays what it was.
+//! In the database every byte would be written twice, log and table, and copied some eight times on its way: the group, the
+//! log's buffer, the memtable, a block, the table's buffer and so on. A log needs none of that. So batches go from where
+//! they were received straight into the file of their generation, and the database gets their places (the separation of
+//! keys and values of WiscKey, FAST '16).
 //!
-//! Small groups stay inside: there a second sync would cost more than the copies.
+//! The file of a large group is synced before the group's places are written: no crash can leave one that points to
+//! nothing. For a small group a second sync would cost more than a second copy, so the write-ahead log (wal.rs) has its
+//! batches too, from which a crash's victim fills the file again; the file itself is synced before the places that point into it
+//! go to tables. What a crash leaves behind the last place is passed over: no byte that was synced is ever changed, so a copy
+//! kept by a second name stays what it was.
+//!
+//! The smallest batches stay inside, where a place would take nearly as much as they do.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::unix::fs::FileExt;
@@ -29,6 +32,8 @@ const FOLDER: &str = "payload";
 const SLICES_MAX: usize = 1024;
 /// Files held open for readers.
 const OPEN_MAX: usize = 64;
+/// Bytes of which a checksum is taken at once.
+const CRC_STEP: usize = 256 << 10;
 /// What is fetched ahead of a read that has to wait for the disk, at most.
 const AHEAD_MAX: u64 = 4 << 20;
 
@@ -104,6 +109,27 @@ pub(super) struct Payloads {
     folder: PathBuf,
     /// The last one used in front.
     open: Mutex<VecDeque<Arc<Payload>>>,
+    unsynced: Mutex<BTreeSet<u32>>,
+    /// Bytes written and not synced, about.
+    unsynced_bytes: AtomicU64,
+}
+
+/// Writes all slices, one behind the other.
+pub(super) fn write_all_at(file: &File, slices: &mut [IoSlice<'_>], mut at: u64) -> io::Result<()> {
+    for slices in slices.chunks_mut(SLICES_MAX) {
+        let mut left = slices;
+        while !left.is_empty() {
+            let written = match rustix::io::pwritev(file, left, at) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => written,
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            at += written as u64;
+            IoSlice::advance_slices(&mut left, written);
+        }
+    }
+    Ok(())
 }
 
 #[derive(Debug)]
@@ -144,7 +170,12 @@ impl Ahead {
 
 impl Payloads {
     pub(super) fn of(folder: &Path) -> Self {
-        Self { folder: folder.join(FOLDER), open: Mutex::default() }
+        Self {
+            folder: folder.join(FOLDER),
+            open: Mutex::default(),
+            unsynced: Mutex::default(),
+            unsynced_bytes: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn path(&self, generation: u32) -> PathBuf {
@@ -171,25 +202,68 @@ impl Payloads {
         Ok(files.flatten().filter_map(|file| number(&file.file_name().to_string_lossy())).collect())
     }
 
-    /// Writes batches to a generation's file and syncs it. One writer at a time.
+    /// Writes batches to a generation's file; the operating system has them afterwards. One writer at a time.
     pub(super) fn write(&self, generation: u32, spill: &Spill) -> io::Result<()> {
         let payload = self.file(generation, true)?;
-        let mut at = spill.from;
-        for batches in spill.batches.chunks(SLICES_MAX) {
-            let mut slices: Vec<_> = batches.iter().map(|batch| IoSlice::new(batch)).collect();
-            let mut left = &mut slices[..];
-            while !left.is_empty() {
-                let written = match rustix::io::pwritev(&payload.file, left, at) {
-                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                    Ok(written) => written,
-                    Err(rustix::io::Errno::INTR) => continue,
-                    Err(error) => return Err(error.into()),
-                };
-                at += written as u64;
-                IoSlice::advance_slices(&mut left, written);
-            }
+        let mut slices: Vec<_> = spill.batches.iter().map(|batch| IoSlice::new(batch)).collect();
+        write_all_at(&payload.file, &mut slices, spill.from)
+    }
+
+    /// Writes batches where they were before a crash.
+    pub(super) fn restore(&self, generation: u32, position: u64, batches: &[u8]) -> io::Result<()> {
+        let payload = self.file(generation, true)?;
+        write_all_at(&payload.file, &mut [IoSlice::new(batches)], position)?;
+        self.note_unsynced(generation, batches.len() as u64);
+        Ok(())
+    }
+
+    /// Syncs a generation's file; one that is gone needs none.
+    pub(super) fn sync(&self, generation: u32) -> io::Result<()> {
+        match self.file(generation, false) {
+            Ok(payload) => payload.file.sync_data(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
         }
-        payload.file.sync_data()
+    }
+
+    /// Notes that a file is to be synced before places in it go to tables.
+    pub(super) fn note_unsynced(&self, generation: u32, bytes: u64) {
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).insert(generation);
+        self.unsynced_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that wait for that, about.
+    pub(super) fn unsynced_bytes(&self) -> u64 {
+        self.unsynced_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Syncs the files that were noted. After an error nothing is known about them.
+    pub(super) fn sync_noted(&self) -> Result<(), (PathBuf, io::Error)> {
+        let noted = std::mem::take(&mut *self.unsynced.lock().unwrap_or_else(PoisonError::into_inner));
+        self.unsynced_bytes.store(0, Ordering::Relaxed);
+        noted
+            .into_iter()
+            .try_for_each(|generation| self.sync(generation).map_err(|error| (self.path(generation), error)))
+    }
+
+    /// CRC-32C of a stretch of a file; `None` if it is not all there.
+    pub(super) fn crc(&self, generation: u32, position: u64, len: u64) -> io::Result<Option<u32>> {
+        let payload = match self.file(generation, false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        let (mut crc, mut at, mut buffer) = (0, position, vec![0; CRC_STEP]);
+        let Some(end) = position.checked_add(len).filter(|end| payload.file.metadata().is_ok_and(|m| *end <= m.len()))
+        else {
+            return Ok(None);
+        };
+        while at < end {
+            let step = &mut buffer[..usize::try_from(end - at).unwrap_or(CRC_STEP).min(CRC_STEP)];
+            payload.file.read_exact_at(step, at)?;
+            crc = crc32c::crc32c_append(crc, step);
+            at += step.len() as u64;
+        }
+        Ok(Some(crc))
     }
 
     /// Reads a batch. The file ends too early if the generation has left meanwhile, or was damaged.
@@ -247,6 +321,7 @@ impl Payloads {
     /// Removes a generation's file, if there is one.
     pub(super) fn remove(&self, generation: u32) -> io::Result<()> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|payload| payload.generation != generation);
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).remove(&generation);
         match fs::remove_file(self.path(generation)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),

@@ -5,6 +5,7 @@ mod damaged;
 mod full_disk;
 mod generations;
 mod spilling;
+mod through;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +20,6 @@ fn small() -> Options {
     Options {
         generation_bytes: 24 << 10,
         generation_age: Some(std::time::Duration::from_secs(4)),
-        memtable_bytes: 64 << 10,
         memtables_bytes: 512 << 10,
         wal_bytes: 256 << 10,
         block_cache_bytes: 1 << 20,
@@ -29,7 +29,7 @@ fn small() -> Options {
         evacuate_after: Some(std::time::Duration::from_secs(2)),
         evacuate_bytes: 16 << 10,
         spill_group_bytes: usize::MAX,
-        spill_batch_bytes: 0,
+        spill_batch_bytes: usize::MAX,
         accept_data_loss: false,
     }
 }

@@ -51,7 +51,6 @@ fn fill_until_refused(storage: &RocksStorage, log: LogId) -> StorageError {
 fn options(reserve: u64) -> Options {
     Options {
         generation_bytes: 4 << 20,
-        memtable_bytes: 1 << 20,
         memtables_bytes: 4 << 20,
         wal_bytes: 4 << 20,
         disk_reserve_bytes: reserve,

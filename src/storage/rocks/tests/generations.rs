@@ -144,7 +144,7 @@ fn topics_of_different_retention_do_not_hold_each_other_up() {
 fn what_few_hold_up_is_copied_and_its_space_comes_back() {
     let folder = tempfile::tempdir().expect("a folder");
     // Many blocks to a generation: what is alive is estimated by blocks.
-    let options = Options { generation_bytes: 512 << 10, memtable_bytes: 1 << 20, evacuate_bytes: 64 << 10, ..small() };
+    let options = Options { generation_bytes: 512 << 10, evacuate_bytes: 64 << 10, ..small() };
     let open = || RocksStorage::open(folder.path(), Opening::CreateIfMissing, &options).expect("opens");
     let storage = open();
     let [busy, rare] = [0, 1].map(|partition| {
@@ -325,7 +325,6 @@ fn an_open_generation_that_is_mostly_dead_is_sealed_and_given_back() {
     let options = Options {
         generation_bytes: 1 << 20,
         generation_age: None,
-        memtable_bytes: 64 << 10,
         evacuate_after: None,
         evacuate_bytes: 1 << 20,
         ..small()

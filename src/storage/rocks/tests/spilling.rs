@@ -93,9 +93,12 @@ fn what_a_crash_left_behind_the_last_place_is_passed_over() {
     let log = storage.create_log(topic(1), PartitionIndex(0), RetentionClass::UNBOUNDED).expect("creates");
     append(&storage, log, &[1; 3]);
     storage.sync_wal().expect("syncs");
-    // Applied, never handed to the operating system: its batches are in the file, their places are gone.
+    // Its batches are in the file, their places did not reach the disk.
     append(&storage, log, &[1; 4]);
     let copy = copy_of(folder.path());
+    let wal = copy.path().join("wal/0000000000.wal");
+    let len = std::fs::metadata(&wal).expect("there").len();
+    std::fs::File::options().write(true).open(&wal).and_then(|file| file.set_len(len - 1)).expect("cuts");
     let generation = storage.usage().expect("counts").generations[0].seq;
     let after = open(copy.path());
     assert_eq!(after.end_offset(log), Ok(Offset(3)));
