@@ -82,6 +82,7 @@ impl RocksStorage {
         log.check()?;
         let unsynced = log.unsynced();
         let synced = self.sync_batches_noted().and_then(|()| self.sync_these(&unsynced));
+        log.synced();
         synced.map_err(|error| log.fail(error))?;
         let mut flush = FlushOptions::default();
         flush.set_wait(false);

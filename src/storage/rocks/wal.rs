@@ -61,8 +61,9 @@ pub(super) struct State {
     number: u64,
     file: Arc<File>,
     position: u64,
-    /// Whether all before is synced, or about to be.
+    /// Whether a sync began behind the last record, and whether one is under way: then its page may be clean already.
     tail_synced: bool,
+    syncing: bool,
     /// Segments with bytes that are not synced.
     unsynced: Vec<Arc<File>>,
     /// Generations whose files have unsynced batches that no record has within.
@@ -128,6 +129,7 @@ impl Wal {
             file: Arc::new(file),
             position: from.position,
             tail_synced: true,
+            syncing: false,
             unsynced: Vec::new(),
             beside: BTreeSet::new(),
             checkpoint,
@@ -174,7 +176,8 @@ impl Wal {
         let front = record::front(origin, state.sequence + 1, &pieces, data, &within)
             .ok_or_else(|| io::Error::new(io::ErrorKind::FileTooLarge, "one write has over 4 GiB"))?;
         let len = (front.len() + data.len() + within.iter().map(Bytes::len).sum::<usize>()) as u64;
-        let mut position = match state.tail_synced && state.position % PAGE + len > PAGE {
+        let clean = state.tail_synced || state.syncing;
+        let mut position = match clean && state.position % PAGE + len > PAGE {
             true => next_page(state.position),
             false => state.position,
         };
@@ -272,11 +275,17 @@ impl State {
     /// What is to be synced now; whoever takes it has to do so.
     pub(super) fn unsynced(&mut self) -> Unsynced {
         self.tail_synced = true;
+        self.syncing = true;
         Unsynced {
             sequence: self.sequence,
             segments: std::mem::take(&mut self.unsynced),
             beside: std::mem::take(&mut self.beside),
         }
+    }
+
+    /// What was taken is synced.
+    pub(super) fn synced(&mut self) {
+        self.syncing = false;
     }
 
     /// A sync failed: what it was to vouch for may be gone, whatever a second one says.

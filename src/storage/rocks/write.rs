@@ -94,7 +94,10 @@ impl RocksStorage {
             log.check()?;
             log.unsynced()
         };
-        self.sync_these(&unsynced).map_err(|error| self.wal.lock().fail(error))
+        let synced = self.sync_these(&unsynced);
+        let mut log = self.wal.lock();
+        log.synced();
+        synced.map_err(|error| log.fail(error))
     }
 
     /// Syncs what the log counts on, then the log, and raises the floor.
