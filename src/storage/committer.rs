@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! submit -> queue -> [applier: one atomic write] -> applied -> [syncer: one sync for all applied] -> sink
+//!                                                `-> [out: what storage gathers goes where it stays]
 //! ```
 //! While one group syncs, the next is applied and the one after that gathers; no timer adds latency. Where nothing waits
 //! to be applied, the applier syncs by itself. A write is answered after the sync that began after it was applied, never earlier. What need only be written to the operating

@@ -1,8 +1,9 @@
 //! What a node keeps on its disk: the journal of all its partitions, the small log of its metadata, its identity.
 //!
-//! The journal is one RocksDB database. Batches of all partitions of a retention class go to a shared *generation* (a
-//! column family that is dropped whole); state goes to a few families by kind; everything that belongs together goes
-//! in one atomic write. Batches of large groups go to a file beside the database, which then has their places. [`Committer`] groups the writes of many partitions into one sync.
+//! The journal is one RocksDB database behind a write-ahead log of our own. Batches of all partitions of a retention class
+//! go to a shared *generation* (a column family that is dropped whole), or rather to its file beside the database, which
+//! has their places; state goes to a few families by kind; everything that belongs together is one record of the log.
+//! [`Committer`] groups the writes of many partitions into one sync.
 //!
 //! Invariants: a log is contiguous from its start to its end but for what compaction or the operator took away; a write
 //! is acknowledged after its own sync; a batch is verified whenever it is read; a log's number is never used twice.
