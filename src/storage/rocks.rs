@@ -20,6 +20,7 @@ mod checkpoint;
 mod damage;
 mod families;
 mod floor;
+mod gather;
 mod keys;
 mod leaving;
 mod maintain;
@@ -47,6 +48,7 @@ pub(crate) use damage::damage;
 pub(crate) use families::quiet_options;
 use families::{Families, LOGS, RANGES};
 pub(crate) use floor::Floor;
+use gather::Wish;
 use keys::{CatalogueEntry, NEXT_LOG_KEY, batch_key, log_limit, state_key, state_limit};
 
 /// What opening a journal found.
@@ -320,7 +322,7 @@ impl Storage for RocksStorage {
         max_bytes: usize,
         min_one: bool,
     ) -> Result<ReadSlice, StorageError> {
-        self.read_batches(log, from, until, max_bytes, min_one)
+        self.read_batches(log, Wish { from, until, max_bytes, min_one })
     }
 
     fn headers(&self, log: LogId, from: Offset) -> Result<Vec<BatchHeader>, StorageError> {

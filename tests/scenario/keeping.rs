@@ -103,15 +103,19 @@ fn retention_by_time_moves_the_start_and_returns_the_disk() {
     rig.stop();
 }
 
-/// Bytes of all tables below the data folder; what the write-ahead log still holds of them goes with the next ones.
+/// Bytes of all batches' files and tables below the data folder; what the write-ahead log still holds of them goes with the
+/// next ones.
 pub(crate) fn disk(rig: &Rig) -> u64 {
+    fn is_of_records(file: &std::path::Path) -> bool {
+        file.extension().is_some_and(|ending| ending == "sst" || ending == "batches")
+    }
     fn below(folder: &std::path::Path) -> u64 {
         let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
         entries
             .flatten()
             .map(|entry| match entry.metadata() {
                 Ok(metadata) if metadata.is_dir() => below(&entry.path()),
-                Ok(metadata) if entry.path().extension().is_some_and(|ending| ending == "sst") => metadata.len(),
+                Ok(metadata) if is_of_records(&entry.path()) => metadata.len(),
                 _ => 0,
             })
             .sum()

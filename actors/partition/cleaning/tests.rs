@@ -34,8 +34,8 @@ fn small() -> Options {
 /// in the background may come and go meanwhile; then it is copied again.
 fn copy(from: &Path, to: &Path) {
     let files = || {
-        let folders = [from.to_owned(), from.join("db")];
-        let all = folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("reads").flatten());
+        let folders = ["", "db", "wal", "payload"].map(|folder| from.join(folder));
+        let all = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flat_map(Iterator::flatten);
         let mut files: Vec<_> = all
             .filter(|file| file.path().is_file() && file.file_name() != "LOCK")
             .map(|file| (file.path(), file.metadata().map_or(0, |meta| meta.len())))
@@ -45,7 +45,9 @@ fn copy(from: &Path, to: &Path) {
     };
     for _ in 0..100 {
         drop(std::fs::remove_dir_all(to));
-        std::fs::create_dir_all(to.join("db")).expect("creates");
+        for folder in ["db", "wal", "payload"] {
+            std::fs::create_dir_all(to.join(folder)).expect("creates");
+        }
         let before = files();
         let copied = before.iter().all(|(file, _)| {
             let name = file.strip_prefix(from).expect("below it");

@@ -380,7 +380,7 @@ impl RocksStorage {
             to = self.open_generation(writer, class)?;
         }
         let (Some(mut iterator), Some(handle)) =
-            (self.range_iterator(log.id, ranges, at, max_bytes as usize), self.generation_handle(to.seq))
+            (self.range_iterator(log.id, ranges, at), self.generation_handle(to.seq))
         else {
             return Ok(None);
         };
