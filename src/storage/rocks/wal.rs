@@ -64,8 +64,9 @@ pub(super) struct State {
     /// Whether a sync began behind the last record, and whether one is under way: then its page may be clean already.
     tail_synced: bool,
     syncing: bool,
-    /// Segments with bytes that are not synced.
-    unsynced: Vec<Arc<File>>,
+    /// Whether the segment has bytes that are not synced, and earlier ones that do.
+    unsynced: bool,
+    unsynced_before: Vec<Arc<File>>,
     /// Generations whose files have unsynced batches that no record has within.
     beside: BTreeSet<u32>,
     checkpoint: Checkpoint,
@@ -87,7 +88,8 @@ pub(super) struct Appended {
 #[derive(Debug)]
 pub(super) struct Unsynced {
     pub(super) sequence: u64,
-    pub(super) segments: Vec<Arc<File>>,
+    pub(super) full: Vec<Arc<File>>,
+    pub(super) segment: Option<Arc<File>>,
     pub(super) beside: BTreeSet<u32>,
 }
 
@@ -130,7 +132,8 @@ impl Wal {
             position: from.position,
             tail_synced: true,
             syncing: false,
-            unsynced: Vec::new(),
+            unsynced: false,
+            unsynced_before: Vec::new(),
             beside: BTreeSet::new(),
             checkpoint,
             pending: from.bytes,
@@ -158,24 +161,22 @@ impl Wal {
         spills: &Spills,
         kind: Kind,
     ) -> io::Result<Appended> {
-        let (mut pieces, mut within) = (Vec::with_capacity(spills.len()), Vec::new());
-        for (generation, spill) in spills {
+        let within = spills.values().filter(|_| kind == Kind::Within).flat_map(|spill| &spill.batches);
+        let pieces = spills.iter().map(|(generation, spill)| {
             let crc = match kind {
                 Kind::Written => spill.batches.iter().fold(0, |crc, batch| crc32c::crc32c_append(crc, batch)),
                 Kind::Within | Kind::Synced => 0,
             };
-            pieces.push(Piece { generation: *generation, kind, crc, position: spill.from, len: spill.len });
-            match kind {
-                Kind::Within => within.extend(spill.batches.iter().cloned()),
-                Kind::Written => drop(state.beside.insert(*generation)),
-                Kind::Synced => {}
-            }
+            Piece { generation: *generation, kind, crc, position: spill.from, len: spill.len }
+        });
+        if kind == Kind::Written {
+            state.beside.extend(spills.keys());
         }
         let data = change.data();
         let origin = Origin { salt: state.checkpoint.salt, epoch: state.checkpoint.epoch };
-        let front = record::front(origin, state.sequence + 1, &pieces, data, &within)
+        let front = record::front(origin, state.sequence + 1, pieces, data, within.clone())
             .ok_or_else(|| io::Error::new(io::ErrorKind::FileTooLarge, "one write has over 4 GiB"))?;
-        let len = (front.len() + data.len() + within.iter().map(Bytes::len).sum::<usize>()) as u64;
+        let len = (front.len() + data.len() + within.clone().map(Bytes::len).sum::<usize>()) as u64;
         let clean = state.tail_synced || state.syncing;
         let mut position = match clean && state.position % PAGE + len > PAGE {
             true => next_page(state.position),
@@ -186,11 +187,9 @@ impl Wal {
             position = 0;
         }
         let taken = position + len - state.position;
-        let mut slices: Vec<_> = [IoSlice::new(&front), IoSlice::new(data)].to_vec();
-        slices.extend(within.iter().map(|batch| IoSlice::new(batch)));
-        if !state.unsynced.iter().any(|file| Arc::ptr_eq(file, &state.file)) {
-            state.unsynced.push(Arc::clone(&state.file));
-        }
+        let own = [IoSlice::new(&front), IoSlice::new(data)];
+        let mut slices: Vec<_> = own.into_iter().chain(within.map(|batch| IoSlice::new(batch))).collect();
+        state.unsynced = true;
         write_all_at(&state.file, &mut slices, position)?;
         let memory = memory_of(change);
         let appended = Appended { position, memory };
@@ -204,9 +203,12 @@ impl Wal {
 
     /// Goes on in the next segment.
     fn roll(&self, state: &mut State) -> io::Result<()> {
-        let file = self.folder.take(state.number + 1, self.segment_bytes)?;
+        let file = Arc::new(self.folder.take(state.number + 1, self.segment_bytes)?);
         state.number += 1;
-        state.file = Arc::new(file);
+        let full = std::mem::replace(&mut state.file, file);
+        if std::mem::take(&mut state.unsynced) {
+            state.unsynced_before.push(full);
+        }
         state.position = 0;
         Ok(())
     }
@@ -278,7 +280,8 @@ impl State {
         self.syncing = true;
         Unsynced {
             sequence: self.sequence,
-            segments: std::mem::take(&mut self.unsynced),
+            full: std::mem::take(&mut self.unsynced_before),
+            segment: std::mem::take(&mut self.unsynced).then(|| Arc::clone(&self.file)),
             beside: std::mem::take(&mut self.beside),
         }
     }

@@ -106,7 +106,7 @@ impl RocksStorage {
             let synced = self.payloads.sync(*seq);
             synced.map_err(|error| StorageError::io("sync", self.payloads.path(*seq), error))?;
         }
-        for segment in &unsynced.segments {
+        for segment in unsynced.full.iter().chain(&unsynced.segment) {
             let synced = segment.sync_data();
             synced.map_err(|error| StorageError::io("sync the write-ahead log in", self.folder.clone(), error))?;
         }

@@ -129,14 +129,14 @@ pub(super) struct Origin {
 }
 
 /// The bytes before a record's change; `None` if it would be too long. `within` are all batches of the pieces that are.
-pub(super) fn front(
+pub(super) fn front<'a>(
     origin: Origin,
     sequence: u64,
-    pieces: &[Piece],
+    pieces: impl ExactSizeIterator<Item = Piece>,
     change: &[u8],
-    within: &[Bytes],
+    within: impl Iterator<Item = &'a Bytes> + Clone,
 ) -> Option<Vec<u8>> {
-    let batches: usize = within.iter().map(Bytes::len).sum();
+    let batches: usize = within.clone().map(Bytes::len).sum();
     let header = Header {
         body_len: u32::try_from(pieces.len() * PIECE_LEN + change.len() + batches).ok()?,
         crc: 0,
@@ -155,7 +155,7 @@ pub(super) fn front(
         front.extend_from_slice(&piece.len.to_be_bytes());
     }
     let crc = crc32c::crc32c_append(crc32c::crc32c_append(origin.salt, &front[SUMMED_FROM..]), change);
-    let crc = within.iter().fold(crc, |crc, batch| crc32c::crc32c_append(crc, batch));
+    let crc = within.fold(crc, |crc, batch| crc32c::crc32c_append(crc, batch));
     front[8..12].copy_from_slice(&crc.to_be_bytes());
     Some(front)
 }
@@ -171,7 +171,8 @@ mod tests {
     fn whole() -> (Vec<u8>, [Piece; 3]) {
         let pieces = [piece(Kind::Within, 5), piece(Kind::Written, 9), piece(Kind::Within, 2)];
         let within = [Bytes::from_static(b"ab"), Bytes::from_static(b"cde"), Bytes::from_static(b"fg")];
-        let front = front(Origin { salt: 99, epoch: 4 }, 1 << 33, &pieces, b"change", &within).expect("short");
+        let front =
+            front(Origin { salt: 99, epoch: 4 }, 1 << 33, pieces.into_iter(), b"change", within.iter()).expect("short");
         let rest = within.iter().flat_map(|batch| batch.to_vec());
         (front.into_iter().chain(*b"change").chain(rest).collect(), pieces)
     }
