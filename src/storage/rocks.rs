@@ -399,5 +399,15 @@ impl Storage for RocksStorage {
     }
 }
 
+impl Drop for RocksStorage {
+    /// RocksDB writes its memtables to tables when it goes, in order or not: they must not be ahead of the log.
+    fn drop(&mut self) {
+        if !self.closed.load(Ordering::Acquire) {
+            // What cannot be done here an opening will find out.
+            drop(self.write_down());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

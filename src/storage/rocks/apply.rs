@@ -87,9 +87,12 @@ impl RocksStorage {
 
     /// Performs the first writes of a group as one, up to one that has to see them in the database.
     fn apply_together(&self, writer: &mut Writer, writes: &[JournalWrite]) -> Vec<Result<(), StorageError>> {
-        if let Err(error) = self.write_out_overdue() {
-            return vec![Err(error); writes.len()];
-        }
+        // Where tables cannot be written for lack of space, what may bring some back goes on.
+        let room = match self.write_out_overdue() {
+            Ok(()) => None,
+            Err(error @ StorageError::DiskFull { .. }) => Some(Err(error)),
+            Err(error) => return vec![Err(error); writes.len()],
+        };
         let mut group = Group {
             storage: self,
             writer,
@@ -99,7 +102,7 @@ impl RocksStorage {
             bytes: BTreeMap::new(),
             spills: Spills::new(),
             synced: writes.iter().any(|write| write.durability == Durability::Synced),
-            room: None,
+            room,
         };
         let mut results = Vec::with_capacity(writes.len());
         for write in writes {

@@ -52,6 +52,13 @@ impl RocksStorage {
         if self.is_checkpoint_due(1) { self.checkpoint() } else { Ok(()) }
     }
 
+    /// Syncs batches' files and the log.
+    pub(super) fn write_down(&self) -> Result<(), StorageError> {
+        let _writing = self.writing_out.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sync_batches()?;
+        self.sync()
+    }
+
     /// Writes everything to tables and begins the log anew behind it.
     pub(super) fn checkpoint(&self) -> Result<(), StorageError> {
         let _writing = self.writing_out.lock().unwrap_or_else(PoisonError::into_inner);

@@ -77,8 +77,8 @@ pub(super) fn open(folder: &Path, opening: Opening, options: &Options) -> Result
         writer: Mutex::new(loaded.writer),
         upkeep: Mutex::default(),
         wal: Wal::begin(folder, options.wal_bytes, &replayed)?,
-        // A loss that was accepted lowers what must be there.
-        floor: Floor::begin(folder, if lossy { sequence } else { recovery.floor })?,
+        // The log has just synced it; a loss that was accepted lowers what must be there.
+        floor: Floor::begin(folder, sequence)?,
         space: SpaceGate::new(folder, options.disk_reserve_bytes),
         leaving: Leaving::of(folder),
         payloads,
@@ -169,7 +169,8 @@ impl Opener<'_> {
         options.disable_wal(true);
         // Of generations that were dropped since.
         options.set_ignore_missing_column_families(true);
-        wal::replay(self.folder, |record| {
+        let mut beside = BTreeSet::new();
+        let replayed = wal::replay(self.folder, |record| {
             for (piece, batches) in record.pieces.iter().filter(|(piece, _)| there.contains(&piece.generation)) {
                 let io = |doing, error| StorageError::io(doing, payloads.path(piece.generation), error);
                 match piece.kind {
@@ -181,6 +182,7 @@ impl Opener<'_> {
                         if crc.map_err(|error| io("read", error))? != Some(piece.crc) {
                             return Ok(None);
                         }
+                        beside.insert(piece.generation);
                     }
                     Kind::Synced => {}
                 }
@@ -190,7 +192,12 @@ impl Opener<'_> {
             db.write_opt(change, &options)
                 .map_err(|error| StorageError::engine("replay the write-ahead log", &error))?;
             Ok(Some(memory))
-        })
+        })?;
+        // The log will be synced; what it counts on goes before it.
+        for seq in beside {
+            payloads.sync(seq).map_err(|error| StorageError::io("sync", payloads.path(seq), error))?;
+        }
+        Ok(replayed)
     }
 
     fn names(&self, db: &RocksOptions) -> Result<Vec<String>, StorageError> {

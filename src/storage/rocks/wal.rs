@@ -112,7 +112,8 @@ pub(super) fn memory_of(change: &rocksdb::WriteBatch) -> u64 {
 const ENTRY_OVERHEAD: u64 = 64;
 
 impl Wal {
-    /// Begins to write behind what was replayed. Notes the new epoch first.
+    /// Begins to write behind what was replayed, which it syncs: a process that was killed left it to the operating system,
+    /// and what comes now must not be safer than what it follows. Notes the new epoch first.
     pub(super) fn begin(folder: &Path, wal_bytes: u64, from: &Replayed) -> Result<Self, StorageError> {
         let folder = Folder::of(folder);
         let segment_bytes = (wal_bytes / SEGMENTS).max(1);
@@ -123,8 +124,13 @@ impl Wal {
         let io = |doing, path: PathBuf| move |error| StorageError::io(doing, path, error);
         folder.release_behind(from.number).map_err(io("set free what is behind the end in", folder.path()))?;
         folder.note(&checkpoint).map_err(io("write", folder.checkpoint_path()))?;
+        for number in from.checkpoint.number..from.number {
+            let path = folder.segment(number);
+            File::open(&path).and_then(|file| file.sync_data()).map_err(io("sync", path))?;
+        }
         let path = folder.segment(from.number);
-        let file = folder.take(from.number, segment_bytes).map_err(io("open", path))?;
+        let file = folder.take(from.number, segment_bytes).map_err(io("open", path.clone()))?;
+        file.sync_data().map_err(io("sync", path))?;
         let state = State {
             sequence: from.sequence,
             number: from.number,

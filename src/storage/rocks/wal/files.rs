@@ -119,21 +119,17 @@ impl Folder {
     /// A segment: the one that is there, else a free one under a new name, else a new one. Its name lasts.
     pub(super) fn take(&self, number: u64, segment_bytes: u64) -> io::Result<File> {
         let path = self.segment(number);
-        let mut fresh = false;
-        if !path.exists() {
-            fresh = true;
-            if let Some(free) = self.free()?.pop() {
-                fs::rename(self.0.join(free), &path)?;
-            }
+        let fresh = !path.exists();
+        if fresh && let Some(free) = self.free()?.pop() {
+            fs::rename(self.0.join(free), &path)?;
         }
         let file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
-        if fresh {
-            // One write may have been longer than a segment is.
-            if file.metadata()?.len() > segment_bytes * 2 {
-                file.set_len(segment_bytes)?;
-            }
-            sync_dir(&self.0)?;
+        // One write may have been longer than a segment is.
+        if fresh && file.metadata()?.len() > segment_bytes * 2 {
+            file.set_len(segment_bytes)?;
         }
+        // Also of one that is there: whoever made it may have failed before this.
+        sync_dir(&self.0)?;
         Ok(file)
     }
 
