@@ -262,3 +262,16 @@ fn an_unreadable_floor_is_an_error() {
     let storage = RocksStorage::open(folder.path(), Opening::MustExist, &accepting()).expect("loss is accepted");
     assert_eq!(storage.end_offset(log), Ok(Offset(60)));
 }
+
+#[test]
+fn a_journal_of_another_format_is_refused_whatever_is_accepted() {
+    let (folder, storage) = fresh();
+    storage.db.put(keys::FORMAT_KEY, 2u32.to_be_bytes()).expect("puts");
+    storage.close().expect("closes");
+    drop(storage);
+    for options in [small(), accepting()] {
+        let error = RocksStorage::open(folder.path(), Opening::MustExist, &options).expect_err("it is another's");
+        assert!(matches!(error, StorageError::Format { found: 2, expected: 3, .. }), "{error}");
+    }
+    assert!(!folder.path().join("db.damaged-1").exists(), "nothing is damaged");
+}
