@@ -30,7 +30,7 @@ def producing(client, partitions, records, disk=False):
         topic = fresh(server, partitions, variant.configs)
         machine.settle()
         syncs = {"fdatasync ms": machine.fdatasync_ms(server.folder)} if disk else {}
-        with machine.Use(server.process.pid) as use:
+        with machine.Use(server.process.pid, server.folder) as use:
             rate = client(server.port, topic, count)
             # What is still dirty was written for these records, too.
             machine.settle()

@@ -46,6 +46,22 @@ def warm(folder, size, block=1 << 20):
     path.unlink()
 
 
+SECTOR = 512
+
+
+def device_written(folder):
+    """Bytes that the device of a folder has taken since it was there; `None` where there is none to ask.
+
+    A process's own account is no measure of small writes over old data: Linux enters a large folio as a whole when a part of
+    it is changed, and writes only that part."""
+    device = os.stat(folder).st_dev
+    try:
+        fields = pathlib.Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat").read_text().split()
+    except OSError:
+        return None
+    return int(fields[6]) * SECTOR
+
+
 def settle():
     """Everything dirty goes to disk, so that nobody pays for what came before."""
     os.sync()
@@ -96,17 +112,22 @@ class Process:
 
 
 class Use:
-    """CPU, bytes written and the largest resident size of a process during a `with` block."""
+    """CPU, bytes written and the largest resident size of a process during a `with` block. What is written is what the
+    device under its folder takes, if one is named and there is one; nobody else writes there meanwhile."""
 
-    def __init__(self, pid):
-        self.process = Process(pid)
+    def __init__(self, pid, folder=None):
+        self.process, self.folder = Process(pid), folder
+
+    def _written(self):
+        written = device_written(self.folder) if self.folder else None
+        return self.process.written_bytes() if written is None else written
 
     def __enter__(self):
         self.process.forget_peak()
-        self.cpu, self.written = self.process.cpu_seconds(), self.process.written_bytes()
+        self.cpu, self.written = self.process.cpu_seconds(), self._written()
         return self
 
     def __exit__(self, *_):
         self.cpu = self.process.cpu_seconds() - self.cpu
-        self.written = self.process.written_bytes() - self.written
+        self.written = self._written() - self.written
         self.peak = self.process.peak()
