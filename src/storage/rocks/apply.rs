@@ -132,14 +132,8 @@ impl RocksStorage {
         }
         let seq = writer.next_generation;
         let generation = Generation::new(class, seq, GenerationEntry::default(), 0);
-        let failed = |error: rocksdb::Error| {
-            if super::damage::is_no_space(&error) {
-                self.space.no_space(error.as_ref())
-            } else {
-                StorageError::engine("create generation", &error)
-            }
-        };
-        self.db.create_cf(&generation.name, &self.families.of(&generation.name)).map_err(failed)?;
+        let created = self.db.create_cf(&generation.name, &self.families.of(&generation.name));
+        created.map_err(|error| self.refused("create generation", &error))?;
         writer.next_generation = seq + 1;
         let mut batch = WriteBatch::default();
         batch.put(NEXT_GENERATION_KEY, writer.next_generation.to_be_bytes());

@@ -5,8 +5,8 @@
 //! are exchanged at one point of the log, and when their tables are written, that point is the checkpoint. Replaying more
 //! than is needed does no harm: every change sets what it sets, and the last one counts.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rocksdb::{FlushOptions, properties};
@@ -21,8 +21,9 @@ use crate::StorageError;
 const STEP_BYTES: u64 = 4 << 20;
 /// The part of the bounds from which on a checkpoint is due.
 const DUE_PART: u64 = 4;
-/// How long tables may take.
+/// How long tables may take, and how long on a disk that has no space: then RocksDB tries again by itself.
 const TABLES_WITHIN: Duration = Duration::from_secs(60);
+const FULL_WITHIN: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 impl RocksStorage {
@@ -37,45 +38,57 @@ impl RocksStorage {
 
     /// Syncs batches' files, and makes a checkpoint if it is time.
     pub(super) fn write_out_due(&self) -> Result<(), StorageError> {
-        let writing = self.writing_out.lock().unwrap_or_else(PoisonError::into_inner);
+        let writing = self.writing_turn();
         self.wal.lock().check()?;
         if self.payloads.unsynced_bytes() >= STEP_BYTES {
             self.sync_batches()?;
         }
-        let due = self.checkpoint_wanted.swap(false, Ordering::Relaxed) || self.is_checkpoint_due(DUE_PART);
-        drop(writing);
-        if due { self.checkpoint() } else { Ok(()) }
+        if self.checkpoint_wanted.swap(false, Ordering::Relaxed) || self.is_checkpoint_due(DUE_PART) {
+            self.checkpoint_in(&writing)?;
+        }
+        Ok(())
     }
 
     /// The same before a write, if whoever should have done it has not, and the bounds are reached.
     pub(super) fn write_out_overdue(&self) -> Result<(), StorageError> {
-        if self.is_checkpoint_due(1) { self.checkpoint() } else { Ok(()) }
+        if !self.is_checkpoint_due(1) {
+            return Ok(());
+        }
+        let writing = self.writing_turn();
+        // Whoever had the turn may have done it meanwhile.
+        if self.is_checkpoint_due(1) { self.checkpoint_in(&writing) } else { Ok(()) }
     }
 
     /// Syncs batches' files and the log.
     pub(super) fn write_down(&self) -> Result<(), StorageError> {
-        let _writing = self.writing_out.lock().unwrap_or_else(PoisonError::into_inner);
+        let _writing = self.writing_turn();
         self.sync_batches()?;
         self.sync()
     }
 
     /// Writes everything to tables and begins the log anew behind it.
     pub(super) fn checkpoint(&self) -> Result<(), StorageError> {
-        let _writing = self.writing_out.lock().unwrap_or_else(PoisonError::into_inner);
+        self.checkpoint_in(&self.writing_turn())
+    }
+
+    /// The right to write out: one at a time.
+    fn writing_turn(&self) -> MutexGuard<'_, ()> {
+        self.writing_out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn checkpoint_in(&self, _writing: &MutexGuard<'_, ()>) -> Result<(), StorageError> {
         // Most of it while others write.
         self.sync_batches()?;
         self.sync()?;
+        // Looked at before: tables may fail as soon as they are begun.
+        let before = self.background_errors();
         let (reached, written) = self.exchange()?;
-        let before = self.number(&self.fixed(families::DEFAULT), properties::BACKGROUND_ERRORS);
         let begun = Instant::now();
+        // To wait in RocksDB would begin tables of what was written since, too, and nobody tells when these are done.
         while !written.iter().all(|name| self.is_written(name)) {
-            let errors = self.number(&self.fixed(families::DEFAULT), properties::BACKGROUND_ERRORS);
-            if errors > before {
+            let patience = if self.space.check(0).is_ok() { TABLES_WITHIN } else { FULL_WITHIN };
+            if self.background_errors() > before || begun.elapsed() > patience {
                 return Err(self.space.no_space("tables could not be written"));
-            }
-            if begun.elapsed() > TABLES_WITHIN {
-                let detail = format!("not done after {TABLES_WITHIN:?}").into();
-                return Err(StorageError::Engine { doing: "write tables", detail });
             }
             std::thread::sleep(LOOK_EVERY);
         }
@@ -99,13 +112,17 @@ impl RocksStorage {
             let Some(handle) = self.db.cf_handle(&name) else { continue };
             if self.number(&handle, properties::NUM_ENTRIES_ACTIVE_MEM_TABLE) > 0 {
                 let flushed = self.db.flush_cf_opt(&handle, &flush);
-                flushed.map_err(|error| StorageError::engine("write tables", &error))?;
+                flushed.map_err(|error| self.refused("write tables", &error))?;
             }
             if self.number(&handle, properties::NUM_IMMUTABLE_MEM_TABLE) > 0 {
                 begun.push(name);
             }
         }
         Ok((log.reached(), begun))
+    }
+
+    fn background_errors(&self) -> u64 {
+        self.number(&self.fixed(families::DEFAULT), properties::BACKGROUND_ERRORS)
     }
 
     fn is_written(&self, name: &str) -> bool {

@@ -1,5 +1,26 @@
 //! The journal on disk: the contract, reopening, generations, readers beside maintenance.
 
+/// What the tests of one kind of journal begin with, and the contract on it.
+macro_rules! journals {
+    ($options:expr) => {
+        fn small() -> Options {
+            $options
+        }
+
+        fn open(folder: &Path) -> RocksStorage {
+            RocksStorage::open(folder, Opening::CreateIfMissing, &small()).expect("opens")
+        }
+
+        fn fresh() -> (tempfile::TempDir, RocksStorage) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let storage = open(folder.path());
+            (folder, storage)
+        }
+
+        crate::contract_tests!(fresh());
+    };
+}
+
 mod crash;
 mod damaged;
 mod full_disk;
@@ -15,36 +36,22 @@ use callboard_model::PartitionIndex;
 use super::*;
 use crate::contract::{append, topic, walk};
 
-/// Bounds small enough that every test crosses them.
-fn small() -> Options {
-    Options {
-        generation_bytes: 24 << 10,
-        generation_age: Some(std::time::Duration::from_secs(4)),
-        memtables_bytes: 512 << 10,
-        wal_bytes: 256 << 10,
-        block_cache_bytes: 1 << 20,
-        open_files: 64,
-        disk_reserve_bytes: 0,
-        evacuate_below_percent: 60,
-        evacuate_after: Some(std::time::Duration::from_secs(2)),
-        evacuate_bytes: 16 << 10,
-        spill_group_bytes: usize::MAX,
-        spill_batch_bytes: usize::MAX,
-        accept_data_loss: false,
-    }
-}
-
-fn open(folder: &Path) -> RocksStorage {
-    RocksStorage::open(folder, Opening::CreateIfMissing, &small()).expect("opens")
-}
-
-fn fresh() -> (tempfile::TempDir, RocksStorage) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let storage = open(folder.path());
-    (folder, storage)
-}
-
-crate::contract_tests!(fresh());
+// Bounds small enough that every test crosses them.
+journals!(Options {
+    generation_bytes: 24 << 10,
+    generation_age: Some(std::time::Duration::from_secs(4)),
+    memtables_bytes: 512 << 10,
+    wal_bytes: 256 << 10,
+    block_cache_bytes: 1 << 20,
+    open_files: 64,
+    disk_reserve_bytes: 0,
+    evacuate_below_percent: 60,
+    evacuate_after: Some(std::time::Duration::from_secs(2)),
+    evacuate_bytes: 16 << 10,
+    spill_group_bytes: usize::MAX,
+    spill_batch_bytes: usize::MAX,
+    accept_data_loss: false,
+});
 
 #[test]
 fn random_walks_end_where_a_plain_model_does() {

@@ -42,10 +42,7 @@ impl RocksStorage {
             // Who was refused must not find it done after a restart.
             let undone = self.wal.take_back(&mut log, &appended);
             undone.map_err(|error| log.fail(StorageError::io("take back a write in", self.folder.clone(), error)))?;
-            return Err(match super::damage::is_no_space(&error) {
-                true => self.space.no_space(error.as_ref()),
-                false => StorageError::engine(doing, &error),
-            });
+            return Err(self.refused(doing, &error));
         }
         drop(log);
         self.space.wrote();
@@ -76,6 +73,14 @@ impl RocksStorage {
             }
         }
         Ok(kind)
+    }
+
+    /// The database did not take something; that there is no space is a passing state.
+    pub(super) fn refused(&self, doing: &'static str, error: &rocksdb::Error) -> StorageError {
+        match super::damage::is_no_space(error) {
+            true => self.space.no_space(error.as_ref()),
+            false => StorageError::engine(doing, error),
+        }
     }
 
     /// A file could not be written to; that there is no space is a passing state.

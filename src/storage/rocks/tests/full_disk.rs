@@ -94,9 +94,7 @@ fn a_disk_that_others_fill_is_a_typed_error_and_loses_nothing_that_was_synced() 
     storage.sync_wal().expect("syncs");
     let synced = storage.end_offset(log).expect("there");
     let error = fill_until_refused(&storage, log);
-    println!("on a full disk: {error}");
-    let full = matches!(error, StorageError::DiskFull { .. });
-    assert!(full || error.is_fatal(), "typed, one or the other: {error}");
+    assert!(matches!(error, StorageError::DiskFull { .. }), "it may pass: {error}");
     let end = storage.end_offset(log).expect("there");
     assert!(storage.read(log, Offset(0), synced, 1 << 20, true).is_ok(), "reads go on");
     // A process that stops here and finds space later has everything.

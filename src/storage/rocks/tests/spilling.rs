@@ -15,21 +15,7 @@ mod full_disk_again;
 #[path = "generations.rs"]
 mod generations_again;
 
-fn small() -> Options {
-    Options { spill_group_bytes: 0, spill_batch_bytes: 0, ..super::small() }
-}
-
-fn open(folder: &Path) -> RocksStorage {
-    RocksStorage::open(folder, Opening::CreateIfMissing, &small()).expect("opens")
-}
-
-fn fresh() -> (tempfile::TempDir, RocksStorage) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let storage = open(folder.path());
-    (folder, storage)
-}
-
-crate::contract_tests!(fresh());
+journals!(Options { spill_group_bytes: 0, spill_batch_bytes: 0, ..super::small() });
 
 #[test]
 fn random_walks_end_where_a_plain_model_does() {

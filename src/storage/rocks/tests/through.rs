@@ -11,24 +11,12 @@ use crate::contract::{batch, write};
 
 #[path = "crash.rs"]
 mod crash_again;
+#[path = "full_disk.rs"]
+mod full_disk_again;
 #[path = "generations.rs"]
 mod generations_again;
 
-fn small() -> Options {
-    Options { spill_batch_bytes: 0, ..super::small() }
-}
-
-fn open(folder: &Path) -> RocksStorage {
-    RocksStorage::open(folder, Opening::CreateIfMissing, &small()).expect("opens")
-}
-
-fn fresh() -> (tempfile::TempDir, RocksStorage) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let storage = open(folder.path());
-    (folder, storage)
-}
-
-crate::contract_tests!(fresh());
+journals!(Options { spill_batch_bytes: 0, ..super::small() });
 
 fn log_in(storage: &RocksStorage) -> LogId {
     storage.create_log(topic(1), PartitionIndex(0), RetentionClass::UNBOUNDED).expect("creates")

@@ -90,8 +90,7 @@ impl Reader {
         self.body.resize(header.body_len as usize, 0);
         self.file.read_exact(&mut self.body)?;
         self.at += u64::from(header.body_len);
-        let whole = header.vouches_for(salt, &self.head, &self.body) && Record::read(&header, &self.body).is_some();
-        Ok(if whole { Next::Record(header) } else { Next::Torn })
+        Ok(if header.vouches_for(salt, &self.head, &self.body) { Next::Record(header) } else { Next::Torn })
     }
 }
 
@@ -140,12 +139,11 @@ pub(in crate::rocks) fn replay(
                     break;
                 }
             }
-            let taken = match &next {
-                Next::Record(header) => {
-                    take(&Record::read(header, &reader.body).expect("the reader has just checked it"))?
-                }
+            let record = match &next {
+                Next::Record(header) => Record::read(header, &reader.body),
                 Next::Torn | Next::End => None,
             };
+            let taken = record.map_or(Ok(None), |record| take(&record))?;
             let (Next::Record(header), Some(memory)) = (&next, taken) else {
                 // Unless it goes on in the next segment: this one may have had no space for it.
                 if !matches!(next, Next::End) {
