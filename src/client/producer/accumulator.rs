@@ -39,7 +39,7 @@ pub(crate) struct Slot {
 
 #[derive(Debug)]
 struct Topic {
-    slots: RwLock<Arc<[Arc<Slot>]>>,
+    slots: Vec<Arc<Slot>>,
     sticky: Sticky,
 }
 
@@ -58,7 +58,8 @@ pub(crate) enum Refusal {
 pub(crate) struct Accumulator {
     pub(crate) options: ProducerOptions,
     pub(crate) limits: Limits,
-    topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
+    /// Every record looks in here, and holds it until it has its place: cheaper than to count up and down what it needs of it.
+    topics: RwLock<HashMap<Arc<str>, Topic>>,
     slots: Mutex<Slots>,
     /// A permit per byte of `buffer.memory`.
     pub(crate) memory: Semaphore,
@@ -167,14 +168,14 @@ impl Accumulator {
         if self.closing.load(Ordering::Acquire) {
             return Err(Refusal::Final(ClientError::Closed("producer")));
         }
-        let topic = self.topics.read().unwrap_or_else(PoisonError::into_inner).get(&record.topic).cloned();
-        let topic = topic.ok_or(Refusal::Unknown)?;
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        let topic = topics.get(&record.topic).ok_or(Refusal::Unknown)?;
         let timestamp = record.timestamp.unwrap_or_else(wall_clock);
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
         let parts = Parts { timestamp, key, value, headers: &record.headers };
         let size = parts.size_bound();
         self.check_size(size).map_err(Refusal::Final)?;
-        let slot = self.choose(&topic, record, size)?;
+        let slot = self.choose(topic, record, size)?;
         let bytes = u32::try_from(size).unwrap_or(u32::MAX);
         match paid {
             Some(permit) if permit.num_permits() == size => permit.forget(),
@@ -190,7 +191,7 @@ impl Accumulator {
         };
         let placed = slot.push(parts, size, self.limits, &self.pool, begin);
         let Some(placed) = placed else {
-            self.release(&slot, size);
+            self.release(slot, size);
             return Err(Refusal::Final(ClientError::Closed("producer")));
         };
         if placed.news != News::None {
@@ -211,8 +212,8 @@ impl Accumulator {
         Ok(())
     }
 
-    fn choose(&self, topic: &Topic, record: &ProducerRecord, size: usize) -> Result<Arc<Slot>, Refusal> {
-        let slots = topic.slots.read().unwrap_or_else(PoisonError::into_inner);
+    fn choose<'a>(&self, topic: &'a Topic, record: &ProducerRecord, size: usize) -> Result<&'a Slot, Refusal> {
+        let slots = &topic.slots;
         let at = |index: i32| usize::try_from(index).ok().and_then(|at| slots.get(at));
         let load = |index: i32| {
             let slot = at(index).filter(|slot| slot.has_leader.load(Ordering::Relaxed))?;
@@ -242,25 +243,21 @@ impl Accumulator {
                 }
             },
         };
-        at(index).cloned().ok_or(Refusal::Unknown)
+        at(index).map(|slot| &**slot).ok_or(Refusal::Unknown)
     }
 
     /// Takes what metadata says of topics that records go to: partitions that are new, leaders that are there.
     pub(crate) fn learn(&self, metadata: &Metadata, name: &Arc<str>) -> bool {
         let Some(known) = metadata.topic(name).filter(|topic| !topic.partitions.is_empty()) else { return false };
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        let topic = topics
-            .entry(name.clone())
-            .or_insert_with(|| Arc::new(Topic { slots: RwLock::new(Arc::from([])), sticky: Sticky::new() }));
-        let mut slots = topic.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let topic = topics.entry(name.clone()).or_insert_with(|| Topic { slots: Vec::new(), sticky: Sticky::new() });
+        let slots = &mut topic.slots;
         let numbers: Vec<i32> = known.partitions.iter().map(|partition| partition.index).collect();
         // Partitions are never taken away; those of a hostile answer that leaves some out are not believed.
         let whole = numbers.iter().enumerate().all(|(at, index)| usize::try_from(*index) == Ok(at));
         if whole && numbers.len() > slots.len() {
-            let mut all: Vec<Arc<Slot>> = slots.to_vec();
-            let missing = all.len()..numbers.len();
-            all.extend(missing.map(|at| self.new_slot(known, at as i32)));
-            *slots = all.into();
+            let missing = slots.len()..numbers.len();
+            slots.extend(missing.map(|at| self.new_slot(known, at as i32)));
         }
         for slot in slots.iter() {
             slot.set_leader(known.partition(slot.partition).is_some_and(|partition| partition.leader.is_some()));

@@ -79,6 +79,8 @@ impl Pool {
 pub(crate) struct Chunks {
     pieces: Vec<Vec<u8>>,
     len: usize,
+    /// Of the pieces that are full.
+    crc: u32,
 }
 
 impl Chunks {
@@ -97,9 +99,20 @@ impl Chunks {
                 continue;
             }
             let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.pieces.last_mut().expect("it has room").extend_from_slice(now);
+            let last = self.pieces.last_mut().expect("it has room");
+            last.extend_from_slice(now);
+            // Summed while it is in the processor's nearest cache: later it would have to be fetched once more.
+            if now.len() == room {
+                self.crc = crc32c::crc32c_append(self.crc, last);
+            }
             bytes = later;
         }
+    }
+
+    /// The CRC-32C of all of it.
+    pub(crate) fn crc(&self) -> u32 {
+        let begun = self.pieces.last().filter(|last| last.len() < CHUNK);
+        begun.map_or(self.crc, |last| crc32c::crc32c_append(self.crc, last))
     }
 
     /// All of it in one piece.
@@ -124,6 +137,7 @@ mod tests {
         let all: Vec<u8> = (0..50_000u32).map(|at| at as u8).collect();
         for part in all.chunks(777) {
             chunks.put(part, &pool);
+            assert_eq!(chunks.crc(), crc32c::crc32c(&all[..chunks.len()]));
         }
         assert_eq!((chunks.len(), chunks.concat()), (all.len(), all.clone()));
         let pieces = chunks.into_pieces();

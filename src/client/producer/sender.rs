@@ -384,12 +384,12 @@ impl Sender {
         let options = &self.shared.options;
         batches.sort_by(|(one, ..), (two, ..)| one.topic.cmp(&two.topic));
         let parts: Vec<frame::Part<'_>> = batches
-            .iter()
+            .iter_mut()
             .map(|(slot, header, records)| frame::Part {
                 topic: &slot.topic,
                 partition: slot.partition,
                 header: *header,
-                records,
+                records: std::mem::take(records),
             })
             .collect();
         let correlation = connection.next_correlation();
@@ -401,7 +401,7 @@ impl Sender {
             acks: options.acks.code(),
             timeout_ms: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),
         };
-        let frame = frame::write(request, &parts);
+        let frame = frame::write(request, parts);
         let deadline = now + timeout;
         let pending = match request.acks {
             0 => connection.enqueue_unanswered(ApiKey::Produce, correlation, frame, deadline),
