@@ -18,7 +18,7 @@ mod asking;
 use super::accumulator::{Accumulator, Slot};
 use super::batch::{Batch, OpenBatch};
 use super::frame;
-use super::pipeline::{Identity, Pipeline};
+use super::pipeline::{Effect, Identity, Pipeline};
 use crate::ClientError;
 use crate::net::cluster::{Cluster, Lane, Target};
 use crate::net::connection::Connection;
@@ -82,6 +82,8 @@ pub(crate) struct Sender {
     sweep_at: Instant,
     /// When memory that nobody needed goes back.
     trim_at: Option<Instant>,
+    /// What was decided of batches and nobody was told yet.
+    decided: Vec<(usize, Effect<Batch>)>,
 }
 
 impl Sender {
@@ -104,6 +106,7 @@ impl Sender {
             refresh_at,
             sweep_at: now,
             trim_at: None,
+            decided: Vec::new(),
         }
     }
 
@@ -129,7 +132,8 @@ impl Sender {
             }
             self.sweep(now);
             self.trim(now);
-            self.send_ready(now);
+            let sent = self.send_ready(now);
+            self.tell(sent).await;
             self.relieve(now);
             self.ask_metadata(now);
             let wake_at = self.wakes_at(now);
@@ -253,7 +257,9 @@ impl Sender {
         self.timers.insert((at, number));
     }
 
-    fn send_ready(&mut self, now: Instant) {
+    /// Whether anything was sent.
+    fn send_ready(&mut self, now: Instant) -> bool {
+        let mut sent = false;
         let brokers: Vec<BrokerId> =
             self.lanes.iter().filter(|(_, lane)| !lane.ready.is_empty()).map(|(broker, _)| *broker).collect();
         for broker in brokers {
@@ -261,8 +267,10 @@ impl Sender {
                 if !self.send_one(broker, &connection, now) {
                     break;
                 }
+                sent = true;
             }
         }
+        sent
     }
 
     /// The connection to a broker that has room for a request and a batch that waits for it.
@@ -456,6 +464,7 @@ impl Sender {
 impl Drop for Sender {
     fn drop(&mut self) {
         let closed = ClientError::Closed("producer");
+        self.perform_decided();
         for (slot, open) in self.shared.close() {
             for batch in open {
                 batch.completion.complete(Err(closed.clone()));

@@ -93,10 +93,23 @@ impl Sender {
         if partition.pipeline.in_flight() == 0 {
             partition.at = None;
         }
-        if let Some(effect) = effect {
-            self.perform(number, effect);
-        }
+        self.decided.extend(effect.map(|effect| (number, effect)));
         self.look_at(number, now);
+    }
+
+    /// Tells what was decided, after the network has got what took the place of it: who is told has work to do, filling
+    /// the memory that comes free, and where processors are few the broker would wait for its next request meanwhile.
+    pub(super) async fn tell(&mut self, sent: bool) {
+        if sent && !self.decided.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        self.perform_decided();
+    }
+
+    pub(super) fn perform_decided(&mut self) {
+        let mut decided = std::mem::take(&mut self.decided);
+        decided.drain(..).for_each(|(number, effect)| self.perform(number, effect));
+        self.decided = decided;
     }
 
     fn perform(&mut self, number: usize, effect: Effect<Batch>) {
