@@ -35,6 +35,8 @@ pub(crate) struct Slot {
     /// Bytes of the batch that is next to be taken.
     next_size: AtomicUsize,
     has_leader: AtomicBool,
+    /// Whether the sending task will look at it in any case before it could send more of it: it need not be woken.
+    expected: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -72,6 +74,8 @@ pub(crate) struct Accumulator {
     flushing: AtomicUsize,
     /// Senders of records that wait for memory.
     short: AtomicUsize,
+    /// Requests that were handed over and not answered.
+    under_way: AtomicUsize,
     /// Everything should be looked at anew.
     look_again: AtomicBool,
     /// No more records are taken.
@@ -119,6 +123,12 @@ impl Slot {
         placed
     }
 
+    /// Set by the sending task only. What is pushed after `false` is told; what was before is seen by who then takes the
+    /// intake's lock.
+    pub(crate) fn set_expected(&self, expected: bool) {
+        self.expected.store(expected, Ordering::Release);
+    }
+
     pub(crate) fn set_leader(&self, there: bool) {
         self.has_leader.store(there, Ordering::Relaxed);
     }
@@ -146,6 +156,7 @@ impl Accumulator {
             wanted: Mutex::default(),
             flushing: AtomicUsize::new(0),
             short: AtomicUsize::new(0),
+            under_way: AtomicUsize::new(0),
             look_again: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             abort: AtomicBool::new(false),
@@ -194,7 +205,7 @@ impl Accumulator {
             self.release(slot, size);
             return Err(Refusal::Final(ClientError::Closed("producer")));
         };
-        if placed.news != News::None {
+        if placed.news != News::None && !slot.expected.load(Ordering::Acquire) {
             lock(&self.dirty).push(slot.number);
             self.wake.notify_one();
         }
@@ -279,6 +290,7 @@ impl Accumulator {
             load: AtomicU64::new(0),
             next_size: AtomicUsize::new(0),
             has_leader: AtomicBool::new(true),
+            expected: AtomicBool::new(false),
         });
         slots.all.push(slot.clone());
         slot
@@ -316,7 +328,22 @@ impl Accumulator {
 
     /// Whether someone waits for memory.
     pub(crate) fn is_short(&self) -> bool {
-        self.short.load(Ordering::Acquire) > 0
+        self.short.load(Ordering::SeqCst) > 0
+    }
+
+    /// Counts a request that is under way.
+    pub(crate) fn request_sent(&self) {
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// And one that is not any more; whoever says so looks at [`Self::is_short`] afterwards.
+    pub(crate) fn request_answered(&self) {
+        self.under_way.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Whether answers will come, each of which gives memory back.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.under_way.load(Ordering::SeqCst) > 0
     }
 
     /// Waits for memory, which is not kept waiting by records that linger.
@@ -387,15 +414,18 @@ struct Waiting<'a>(&'a Accumulator);
 
 impl<'a> Waiting<'a> {
     fn begin(accumulator: &'a Accumulator) -> Self {
-        accumulator.short.fetch_add(1, Ordering::AcqRel);
-        accumulator.wake.notify_one();
+        accumulator.short.fetch_add(1, Ordering::SeqCst);
+        // One of both sees what the other did, as all four steps are in one order.
+        if !accumulator.is_under_way() {
+            accumulator.wake.notify_one();
+        }
         Self(accumulator)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.short.fetch_sub(1, Ordering::AcqRel);
+        self.0.short.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

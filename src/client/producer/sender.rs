@@ -162,7 +162,7 @@ impl Sender {
     /// While someone waits for memory, only answers give it back: with none to come, nothing lingers (Kafka:
     /// `RecordAccumulator.ready`, `exhausted`).
     fn relieve(&mut self, now: Instant) {
-        if !self.shared.is_short() || self.lanes.values().any(|lane| lane.in_flight > 0) {
+        if !self.shared.is_short() || self.shared.is_under_way() {
             return;
         }
         self.hurried = true;
@@ -198,6 +198,7 @@ impl Sender {
     fn due(&mut self, number: usize, now: Instant) -> Option<Instant> {
         let at_once = self.hurried || self.shared.is_flushing();
         let partition = &mut self.partitions[number];
+        partition.slot.set_expected(false);
         partition.pipeline.settle(now);
         let ready = partition.slot.intake().ready_at(self.shared.limits, at_once);
         if partition.pipeline.lacks_identity() {
@@ -223,8 +224,12 @@ impl Sender {
 
     /// Puts a partition where it belongs: into its leader's list, or onto the clock.
     fn look_at(&mut self, number: usize, now: Instant) {
-        let Some(due) = self.due(number, now) else { return };
+        let due = self.due(number, now);
         let partition = &mut self.partitions[number];
+        let Some(due) = due else {
+            // An answer has to come before anything else can be sent.
+            return partition.slot.set_expected(partition.pipeline.in_flight() > 0);
+        };
         if due > now {
             // While it lingers its leader is dialled.
             if let Some(leader) = self.cluster.leader(&partition.slot.topic, partition.slot.partition) {
@@ -244,6 +249,7 @@ impl Sender {
             partition.listed = Some(leader);
             self.lanes.entry(leader).or_default().ready.push_back(number);
         }
+        partition.slot.set_expected(partition.listed.is_some());
     }
 
     fn set_timer(&mut self, number: usize, at: Instant) {
@@ -417,6 +423,7 @@ impl Sender {
         };
         let lane = self.lanes.entry(broker).or_default();
         lane.in_flight += 1;
+        self.shared.request_sent();
         self.shared.counting.request(lane.in_flight);
         sent.shrink_to_fit();
         self.events.push(Box::pin(async move {

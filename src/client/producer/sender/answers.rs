@@ -25,6 +25,7 @@ impl Sender {
         answer: Result<Bytes, ClientError>,
         now: Instant,
     ) {
+        self.shared.request_answered();
         if let Some(lane) = self.lanes.get_mut(&broker) {
             lane.in_flight = lane.in_flight.saturating_sub(1);
         }
@@ -160,6 +161,7 @@ impl Sender {
     pub(super) fn fail_partition(&mut self, number: usize, error: &ClientError) {
         let partition = &mut self.partitions[number];
         let slot = partition.slot.clone();
+        slot.set_expected(false);
         for (batch, _) in partition.pipeline.drain() {
             batch.completion.complete(Err(error.clone()));
             self.shared.release(&slot, batch.charged);
