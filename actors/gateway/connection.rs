@@ -12,7 +12,6 @@ use bytes::{Bytes, BytesMut};
 use callboard_model::{ErrorCode, Tick};
 use callboard_partition::{FetchError, Fetched, ProduceError, Produced};
 use callboard_runtime::{Actor, Context, Failure, Message, Stopping};
-use callboard_storage::{ReadSlice, StorageError};
 use callboard_telemetry::CloseReason;
 use callboard_wire::{ApiKey, RequestHeader, api, fetch as fetch_wire, frame, produce as produce_wire};
 use tokio::net::TcpStream;
@@ -69,7 +68,7 @@ pub(crate) enum ConnectionMessage {
         /// Which request.
         request: u64,
         /// What was read.
-        reads: Vec<(u32, Result<ReadSlice, StorageError>)>,
+        reads: fetching::Reads,
     },
     /// There is memory for a fetch's answer; none when the node ends.
     FetchGranted {
@@ -372,16 +371,23 @@ impl Connection {
         ctx: &mut Context<Self>,
     ) -> Result<(), Close> {
         let Some(fetching) = self.fetches.get_mut(&number) else { return Ok(()) };
-        match step(fetching, &self.services) {
+        let mut next = step(fetching, &self.services);
+        if let fetching::Next::Read(job) = next {
+            next = match fetching::read_at_once(self.services.storage.as_ref(), job) {
+                Ok(reads) => fetching.read_done(reads, &self.services),
+                Err(job) => fetching::Next::Read(job),
+            };
+        }
+        match next {
             fetching::Next::Wait => Ok(()),
             fetching::Next::WaitUntil(delay) => {
                 let timer = ctx.schedule(delay, ConnectionMessage::FetchDeadline { request: number });
                 fetching.deadline = Some(timer);
                 Ok(())
             }
-            fetching::Next::Read(reads) => {
+            fetching::Next::Read(job) => {
                 let storage = Arc::clone(&self.services.storage);
-                let reading = self.services.pool.run(move || fetching::read(storage.as_ref(), reads));
+                let reading = self.services.pool.run(move || fetching::read(storage.as_ref(), job));
                 ctx.pipe(async move {
                     let reads = reading.await.unwrap_or_default();
                     ConnectionMessage::FetchRead { request: number, reads }

@@ -27,6 +27,9 @@ use crate::partition::{Fetch, FetchSlot, PartitionMessage};
 /// `message.max.bytes`.
 const BATCH_BYTES: usize = 1024 * 1024;
 
+/// What is read on the arbiter's own thread if it is in memory: more would hold up its other connections.
+const AT_ONCE_BYTES: usize = 1024 * 1024;
+
 /// What the connection does next.
 pub(super) enum Next {
     /// Nothing: answers are outstanding.
@@ -313,11 +316,7 @@ impl Fetching {
     }
 
     /// The pool has read; an error there is that partition's answer.
-    pub(super) fn read_done(
-        &mut self,
-        reads: Vec<(u32, Result<ReadSlice, StorageError>)>,
-        services: &Services,
-    ) -> Next {
+    pub(super) fn read_done(&mut self, reads: Reads, services: &Services) -> Next {
         for (index, result) in reads {
             let Some(row) = self.divided.get_mut(index as usize) else { continue };
             match result {
@@ -371,12 +370,31 @@ pub(super) fn seen(row: &PartitionFetched) -> Seen {
     }
 }
 
+/// What was read, by the place of its partition.
+pub(super) type Reads = Vec<(u32, Result<ReadSlice, StorageError>)>;
+
 /// Reads in the order of the request; blocking.
-pub(super) fn read(storage: &dyn Storage, job: ReadJob) -> Vec<(u32, Result<ReadSlice, StorageError>)> {
+pub(super) fn read(storage: &dyn Storage, job: ReadJob) -> Reads {
     let read = |(log, read): (_, DiskRead)| {
         (read.index, storage.read(log, read.from, read.until, read.max_bytes, read.min_one))
     };
     job.0.into_iter().map(read).collect()
+}
+
+/// Reads what needs no disk here and now, which saves two changes of threads; otherwise gives the job back.
+pub(super) fn read_at_once(storage: &dyn Storage, job: ReadJob) -> Result<Reads, ReadJob> {
+    if job.0.iter().map(|(_, read)| read.max_bytes).sum::<usize>() > AT_ONCE_BYTES {
+        return Err(job);
+    }
+    let mut reads = Vec::with_capacity(job.0.len());
+    for (log, read) in &job.0 {
+        match storage.read_at_once(*log, read.from, read.until, read.max_bytes, read.min_one) {
+            Ok(Some(slice)) => reads.push((read.index, Ok(slice))),
+            // What is wrong, too, is found out where there is time.
+            Ok(None) | Err(_) => return Err(job),
+        }
+    }
+    Ok(reads)
 }
 
 /// Clients read the positions in an error's row too.

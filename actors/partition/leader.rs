@@ -121,13 +121,12 @@ impl PartitionLeader {
     fn after_effects(&mut self, ctx: &mut Context<Self>) {
         let State::Leading(leader) = &mut self.state else { return };
         let mut tail = leader.tail_bytes();
-        // The newest batches of all partitions share one bound; whoever grows beyond it gives up its own oldest.
-        if tail > self.tail_counted {
-            let all = self.shared.tail_bytes.load(Ordering::Relaxed) + (tail - self.tail_counted);
-            if all > self.shared.tail_limit {
-                leader.shrink_tail(tail.saturating_sub(all - self.shared.tail_limit));
-                tail = leader.tail_bytes();
-            }
+        // The newest batches of all partitions share one bound; beyond it whoever does something gives up its own oldest.
+        // Not only who grows: what is not durable yet has to stay, and goes when it is.
+        let others = self.shared.tail_bytes.load(Ordering::Relaxed).saturating_sub(self.tail_counted);
+        if tail > 0 && others + tail > self.shared.tail_limit {
+            leader.shrink_tail(self.shared.tail_limit.saturating_sub(others));
+            tail = leader.tail_bytes();
         }
         let deadline = leader.next_deadline();
         self.count_tail(tail);
@@ -359,6 +358,7 @@ impl Actor for PartitionLeader {
                     ("log_start", s.start.to_string()),
                     ("high_watermark", s.high_watermark.to_string()),
                     ("log_end", s.end.to_string()),
+                    ("tail_bytes", s.tail_bytes.to_string()),
                 ]
             }
         }

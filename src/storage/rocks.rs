@@ -28,6 +28,7 @@ mod open;
 mod payload;
 mod read;
 mod space;
+mod verified;
 mod wal;
 mod write;
 
@@ -322,7 +323,20 @@ impl Storage for RocksStorage {
         max_bytes: usize,
         min_one: bool,
     ) -> Result<ReadSlice, StorageError> {
-        self.read_batches(log, Wish { from, until, max_bytes, min_one })
+        let wish = Wish { from, until, max_bytes, min_one, at_once: false };
+        let nothing = ReadSlice { bytes: bytes::Bytes::new(), next: from };
+        Ok(self.read_batches(log, wish)?.unwrap_or(nothing))
+    }
+
+    fn read_at_once(
+        &self,
+        log: LogId,
+        from: Offset,
+        until: Offset,
+        max_bytes: usize,
+        min_one: bool,
+    ) -> Result<Option<ReadSlice>, StorageError> {
+        self.read_batches(log, Wish { from, until, max_bytes, min_one, at_once: true })
     }
 
     fn headers(&self, log: LogId, from: Offset) -> Result<Vec<BatchHeader>, StorageError> {

@@ -167,7 +167,8 @@ pub trait Storage: Send + Sync + std::fmt::Debug + std::any::Any {
     fn end_offset(&self, log: LogId) -> Result<Offset, StorageError>;
 
     /// Reads whole batches: from the one that holds `from`, all that begin below `until`, in all at most `max_bytes` —
-    /// but one at least, however large, if `min_one`. Each is verified. `from` must lie between start and end. Where
+    /// but one at least, however large, if `min_one`. Each is verified, unless it was since the journal was opened, when it
+    /// was written or read, and has been in memory since. `from` must lie between start and end. Where
     /// compaction left a hole it begins with the next batch; there may be none below `until`.
     fn read(
         &self,
@@ -177,6 +178,18 @@ pub trait Storage: Send + Sync + std::fmt::Debug + std::any::Any {
         max_bytes: usize,
         min_one: bool,
     ) -> Result<ReadSlice, StorageError>;
+
+    /// The same without waiting for the disk: `None` if some of it is not in memory.
+    fn read_at_once(
+        &self,
+        log: LogId,
+        from: Offset,
+        until: Offset,
+        max_bytes: usize,
+        min_one: bool,
+    ) -> Result<Option<ReadSlice>, StorageError> {
+        self.read(log, from, until, max_bytes, min_one).map(Some)
+    }
 
     /// The headers of all batches that end after `from`, verified; for rebuilding what is derived from them.
     fn headers(&self, log: LogId, from: Offset) -> Result<Vec<BatchHeader>, StorageError>;

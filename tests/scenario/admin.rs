@@ -3,9 +3,10 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use callboard_settings::ByteSize;
 use serde_json::Value;
 
-use crate::calls::{append, batch, connect};
+use crate::calls::{append, batch, connect, large};
 use crate::rig::{PATIENCE, Rig, eventually};
 
 const LEADER: &str = "node/broker/partitions/orders-0";
@@ -41,6 +42,29 @@ fn leader(rig: &Rig) -> Value {
     let (status, shown) = told(rig, "GET", &format!("/api/v1/actors/{LEADER}"));
     assert_eq!(status, 200, "{shown}");
     shown
+}
+
+#[test]
+fn what_is_durable_stays_in_memory_only_as_far_as_the_tail_cache_goes() {
+    const BATCH: usize = 100_000;
+    let rig = Rig::with(|settings| settings.storage.tail_cache_bytes = ByteSize(3 * BATCH as u64));
+    let mut client = connect(&rig);
+    client.create_topic("orders", 1, &[]).expect("a topic");
+    let held = |rig: &Rig| leader(rig)["shows"]["tail_bytes"].as_str().and_then(|bytes| bytes.parse().ok());
+    for kept in [1, 2, 2, 2, 2, 2] {
+        append(&mut client, "orders", large(BATCH));
+        let held: usize = held(&rig).expect("a number");
+        assert_eq!(held / BATCH, kept, "{held} bytes");
+    }
+    rig.stop();
+    let rig = Rig::with(|settings| settings.storage.tail_cache_bytes = ByteSize(0));
+    let mut client = connect(&rig);
+    client.create_topic("orders", 1, &[]).expect("a topic");
+    for _ in 0..5 {
+        append(&mut client, "orders", large(BATCH));
+        assert_eq!(held(&rig), Some(0));
+    }
+    rig.stop();
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use callboard::Node;
 use callboard::settings::{ByteSize, HostPort, Settings};
+use callboard_telemetry::LogForm;
 use tempfile::TempDir;
 
 /// How long anything here may take before it counts as stuck.
@@ -96,6 +97,8 @@ impl Drop for Rig {
 }
 
 fn run(settings: &Settings) -> Node {
+    // A journal that fails ends the process, and so all tests: it should say why.
+    drop(callboard_telemetry::start_logs(LogForm::Human, "off,callboard_actors::node=error"));
     let node = Node::start(settings.clone(), "test").expect("the node starts");
     assert!(node.wait_ready(PATIENCE), "the node serves clients");
     node

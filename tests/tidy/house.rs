@@ -65,7 +65,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("tests/groups", &["model", "wire", "test-client"]),
     ("tests/connections", &["model", "wire", "test-client"]),
     // The whole node, for its test alone.
-    ("tests/counts", &["model", "wire", "test-client"]),
+    ("tests/counts", &["model", "wire", "telemetry", "test-client"]),
     ("tests/client-suite", &["client", "model", "wire"]),
     ("tests/simulation", &["model", "wire", "partition", "controller", "shard", "coordinator", "streams", "runtime"]),
 ];

@@ -72,7 +72,7 @@ impl RocksStorage {
     }
 
     /// The right to write out: one at a time.
-    fn writing_turn(&self) -> MutexGuard<'_, ()> {
+    pub(super) fn writing_turn(&self) -> MutexGuard<'_, ()> {
         self.writing_out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -194,6 +194,8 @@ impl RocksStorage {
         // The starts that make these generations dead must outlive a power cut before the records go.
         crate::Storage::sync_wal(self)?;
         self.name_files(&dead);
+        // Not while tables are begun: a family that is asked for by name must not go meanwhile.
+        let _writing = self.writing_turn();
         for generation in dead {
             let bytes = self.bytes_of(&generation);
             self.generations.remove(generation.seq);

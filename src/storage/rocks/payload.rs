@@ -19,12 +19,13 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use rustix::fs::Advice;
 use rustix::io::ReadWriteFlags;
 
+use super::verified::Verified;
 use crate::disk::sync_dir;
 
 const FOLDER: &str = "payload";
@@ -137,6 +138,22 @@ struct Payload {
     generation: u32,
     file: File,
     ahead: Ahead,
+    verified: Mutex<Verified>,
+}
+
+impl Payload {
+    fn verified(&self) -> MutexGuard<'_, Verified> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn knows(&self, place: Place) -> bool {
+        self.verified().holds(place.position, place.position + u64::from(place.len))
+    }
+
+    /// Reads what is in memory, from there on: a look that costs nothing where there is none.
+    fn read_from_memory(&self, at: u64, into: &mut [u8]) -> usize {
+        rustix::io::preadv2(&self.file, &mut [IoSliceMut::new(into)], at, ReadWriteFlags::NOWAIT).unwrap_or(0)
+    }
 }
 
 /// What was last fetched ahead in a file, and how much of that was asked for since.
@@ -206,7 +223,16 @@ impl Payloads {
     pub(super) fn write(&self, generation: u32, spill: &Spill) -> io::Result<()> {
         let payload = self.file(generation, true)?;
         let mut slices: Vec<_> = spill.batches.iter().map(|batch| IoSlice::new(batch)).collect();
-        write_all_at(&payload.file, &mut slices, spill.from)
+        write_all_at(&payload.file, &mut slices, spill.from)?;
+        payload.verified().note(spill.from, spill.end());
+        Ok(())
+    }
+
+    /// What lies there was read, and every batch is whole.
+    pub(super) fn note_verified(&self, generation: u32, place: Place) {
+        if let Ok(payload) = self.file(generation, false) {
+            payload.verified().note(place.position, place.position + u64::from(place.len));
+        }
     }
 
     /// Writes batches where they were before a crash.
@@ -266,15 +292,24 @@ impl Payloads {
         Ok(Some(crc))
     }
 
-    /// Reads a batch. The file ends too early if the generation has left meanwhile, or was damaged.
-    pub(super) fn read(&self, generation: u32, place: Place, into: &mut [u8]) -> io::Result<()> {
+    /// The same, if all of it is in memory.
+    pub(super) fn read_at_once(&self, generation: u32, place: Place, into: &mut [u8]) -> Option<bool> {
+        let payload = self.file(generation, false).ok()?;
+        if payload.read_from_memory(place.position, into) < into.len() {
+            return None;
+        }
+        payload.ahead.note(place);
+        Some(payload.knows(place))
+    }
+
+    /// Reads a batch, or several side by side. `true`: it was in memory, and verified since the file was opened. The file
+    /// ends too early if the generation has left meanwhile, or was damaged.
+    pub(super) fn read(&self, generation: u32, place: Place, into: &mut [u8]) -> io::Result<bool> {
         let payload = self.file(generation, false)?;
         payload.ahead.note(place);
-        let mut slices = [IoSliceMut::new(into)];
-        // Only what is in memory: a look that costs nothing.
-        let read = rustix::io::preadv2(&payload.file, &mut slices, place.position, ReadWriteFlags::NOWAIT).unwrap_or(0);
+        let read = payload.read_from_memory(place.position, into);
         if read >= into.len() {
-            return Ok(());
+            return Ok(payload.knows(place));
         }
         let at = place.position + read as u64;
         let ahead = payload.ahead.next(place);
@@ -282,7 +317,8 @@ impl Payloads {
             // Only advice: without it the read does the same, more slowly.
             let _ = rustix::fs::fadvise(&payload.file, at, Some(len), Advice::WillNeed);
         }
-        payload.file.read_exact_at(&mut into[read..], at)
+        payload.file.read_exact_at(&mut into[read..], at)?;
+        Ok(false)
     }
 
     fn file(&self, generation: u32, create: bool) -> io::Result<Arc<Payload>> {
@@ -302,7 +338,7 @@ impl Payloads {
         };
         // Where the next batch wanted lies, only we know.
         let _ = rustix::fs::fadvise(&file, 0, None, Advice::Random);
-        let payload = Arc::new(Payload { generation, file, ahead: Ahead::default() });
+        let payload = Arc::new(Payload { generation, file, ahead: Ahead::default(), verified: Mutex::default() });
         open.push_front(Arc::clone(&payload));
         open.truncate(OPEN_MAX);
         Ok(payload)
@@ -359,9 +395,15 @@ mod tests {
         payloads.write(3, &spill).expect("writes");
         for (place, batch) in places.iter().zip(&batches) {
             let mut read = vec![0; place.len as usize];
-            payloads.read(3, *place, &mut read).expect("reads");
+            assert_eq!(payloads.read(3, *place, &mut read).ok(), Some(true), "as it was written");
             assert_eq!(read, *batch);
         }
+        let opened = Payloads::of(folder.path());
+        let mut read = vec![0; places[0].len as usize];
+        assert_eq!(opened.read(3, places[0], &mut read).ok(), Some(false), "another opening knows nothing");
+        opened.note_verified(3, places[0]);
+        assert_eq!(opened.read_at_once(3, places[0], &mut read), Some(true));
+        assert_eq!(opened.read(3, places[1], &mut vec![0; places[1].len as usize]).ok(), Some(false));
         assert_eq!(payloads.len(3).expect("there"), spill.end());
         let mut again = Spill::behind(spill.end());
         let place = again.push(Bytes::from_static(b"behind"));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use callboard_model::{BatchHeader, Batches, LogId, Offset};
-use rocksdb::{DB, DBRawIteratorWithThreadMode, ReadOptions};
+use rocksdb::{DB, DBRawIteratorWithThreadMode, ReadOptions, ReadTier};
 
 use super::RocksStorage;
 use super::catalogue::{Log, Range, range_of};
@@ -73,8 +73,20 @@ impl RocksStorage {
         ranges: &[Range],
         at: usize,
     ) -> Option<DBRawIteratorWithThreadMode<'_, DB>> {
+        self.range_iterator_of(ReadTier::All, log, ranges, at)
+    }
+
+    /// The same, as far as a tier of the database goes.
+    pub(super) fn range_iterator_of(
+        &self,
+        tier: ReadTier,
+        log: LogId,
+        ranges: &[Range],
+        at: usize,
+    ) -> Option<DBRawIteratorWithThreadMode<'_, DB>> {
         let handle = self.generation_handle(ranges[at].generation)?;
         let mut options = ReadOptions::default();
+        options.set_read_tier(tier);
         options.set_iterate_lower_bound(batch_key(log, ranges[at].first));
         options.set_iterate_upper_bound(match ranges.get(at + 1) {
             Some(next) => batch_key(log, next.first),
@@ -102,11 +114,11 @@ impl RocksStorage {
                 Cow::Owned(bytes)
             }
         };
-        let header = self.checked(log, range, key, Place::read(value).is_some(), &bytes)?;
+        let header = self.checked(log, range, key, Place::read(value).is_some(), &bytes, false)?;
         Ok(Opened { header, bytes })
     }
 
-    /// Reads what lies at a place into the room that it is given for it.
+    /// Reads what lies at a place into the room that it is given for it. `true`: it was verified before, and in memory since.
     pub(super) fn read_payload<'a>(
         &self,
         log: LogId,
@@ -114,7 +126,7 @@ impl RocksStorage {
         key: &[u8],
         place: Place,
         room: impl FnOnce(usize) -> &'a mut [u8],
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         let held = self.generations.get(range.generation).map_or(0, |generation| generation.payload());
         let end = place.position.checked_add(u64::from(place.len));
         let read = match end.filter(|end| *end <= held) {
@@ -132,7 +144,23 @@ impl RocksStorage {
         })
     }
 
-    /// Verifies that bytes are the batch that a key says, from a file `beside` the database or out of it.
+    /// The same if all of it is in memory. Whatever is wrong is for the other one to tell.
+    pub(super) fn read_payload_at_once(
+        &self,
+        range: Range,
+        place: Place,
+        into: &mut [u8],
+    ) -> Result<Option<bool>, StorageError> {
+        let held = self.generations.get(range.generation).map_or(0, |generation| generation.payload());
+        let end = place.position.checked_add(u64::from(place.len));
+        Ok(match end.filter(|end| *end <= held) {
+            None => None,
+            Some(_) => self.payloads.read_at_once(range.generation, place, into),
+        })
+    }
+
+    /// Verifies that bytes are the batch that a key says, from a file `beside` the database or out of it. Of what is
+    /// `known` to be whole the checksum is not computed again.
     pub(super) fn checked(
         &self,
         log: LogId,
@@ -140,6 +168,7 @@ impl RocksStorage {
         key: &[u8],
         beside: bool,
         batch: &[u8],
+        known: bool,
     ) -> Result<BatchHeader, StorageError> {
         let offset = read_batch_key(key).map_or(range.first, |(_, offset)| offset);
         let corrupt = |detail: String| StorageError::Corrupt {
@@ -151,7 +180,8 @@ impl RocksStorage {
             },
             detail: detail.into(),
         };
-        match Batches::verified(batch).next() {
+        let mut batches = if known { Batches::new(batch) } else { Batches::verified(batch) };
+        match batches.next() {
             Some(Ok((header, bytes))) if bytes.len() == batch.len() && header.base_offset == offset => Ok(header),
             Some(Ok((header, _))) => Err(corrupt(format!(
                 "a batch of {} bytes at offset {} is stored as {} bytes",

@@ -51,6 +51,8 @@ pub(super) struct Wal {
     state: Mutex<State>,
     /// Held by who syncs: a second one has to wait, what it would vouch for may be in the first one's hands.
     syncing: Mutex<()>,
+    /// Held by who takes segments or sets them free: of those that are free each is taken, or removed, once.
+    segments: Mutex<()>,
 }
 
 /// The log's end.
@@ -146,7 +148,13 @@ impl Wal {
             memory: from.memory,
             failed: None,
         };
-        Ok(Self { folder, segment_bytes, state: Mutex::new(state), syncing: Mutex::default() })
+        Ok(Self {
+            folder,
+            segment_bytes,
+            state: Mutex::new(state),
+            syncing: Mutex::default(),
+            segments: Mutex::default(),
+        })
     }
 
     /// The log's end; who holds it writes.
@@ -209,7 +217,10 @@ impl Wal {
 
     /// Goes on in the next segment.
     fn roll(&self, state: &mut State) -> io::Result<()> {
-        let file = Arc::new(self.folder.take(state.number + 1, self.segment_bytes)?);
+        let file = {
+            let _segments = self.segments();
+            Arc::new(self.folder.take(state.number + 1, self.segment_bytes)?)
+        };
         state.number += 1;
         let full = std::mem::replace(&mut state.file, file);
         if std::mem::take(&mut state.unsynced) {
@@ -249,7 +260,12 @@ impl Wal {
             state.pending = state.pending.saturating_sub(at.pending);
             state.memory = state.memory.saturating_sub(at.memory);
         }
+        let _segments = self.segments();
         self.folder.release_before(at.number, SEGMENTS as usize)
+    }
+
+    fn segments(&self) -> MutexGuard<'_, ()> {
+        self.segments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -269,6 +269,55 @@ fn maintenance_beside_a_writer_takes_nothing_that_is_alive() {
 }
 
 #[test]
+fn checkpoints_are_made_while_generations_and_segments_come_and_go() {
+    let (_folder, storage) = fresh();
+    let storage = Arc::new(storage);
+    let log = storage.create_log(topic(1), PartitionIndex(0), RetentionClass::UNBOUNDED).expect("creates");
+    let done = Arc::new(AtomicBool::new(false));
+    let beside = |step: fn(&RocksStorage, i64)| {
+        let (storage, done) = (Arc::clone(&storage), Arc::clone(&done));
+        std::thread::spawn(move || {
+            let mut steps = 0;
+            while !done.load(Ordering::Relaxed) {
+                steps += 1;
+                step(&storage, steps);
+            }
+            steps
+        })
+    };
+    let checkpoints = beside(|storage, _| storage.checkpoint().expect("writes tables"));
+    let upkeep = beside(|storage, step| drop(storage.maintain(Timestamp(step * 100)).expect("maintains")));
+    for _ in 0..400 {
+        fill(&storage, log, 7);
+        set_start(&storage, log, storage.end_offset(log).expect("there"));
+    }
+    done.store(true, Ordering::Relaxed);
+    let (checkpoints, upkeep) = (checkpoints.join().expect("none fails"), upkeep.join().expect("none fails"));
+    assert!(checkpoints > 3 && upkeep > 3, "{checkpoints} checkpoints, {upkeep} times of upkeep");
+}
+
+#[test]
+fn what_is_in_memory_is_read_without_the_disk_and_what_is_not_is_told() {
+    let (folder, storage) = fresh();
+    let log = storage.create_log(topic(1), PartitionIndex(0), RetentionClass::UNBOUNDED).expect("creates");
+    fill(&storage, log, 8);
+    let all = |storage: &RocksStorage, at_once: bool| match at_once {
+        true => storage.read_at_once(log, Offset(0), Offset(80), 1 << 20, true).expect("reads"),
+        false => storage.read(log, Offset(0), Offset(80), 1 << 20, true).map(Some).expect("reads"),
+    };
+    let written = all(&storage, true).expect("just written");
+    assert_eq!((written.next, Some(&written)), (Offset(80), all(&storage, false).as_ref()));
+    let outside = storage.read_at_once(log, Offset(81), Offset(90), 1 << 20, true);
+    assert!(matches!(outside, Err(StorageError::OutOfRange { .. })), "{outside:?}");
+    storage.close().expect("closes");
+    drop(storage);
+    let storage = open(folder.path());
+    assert_eq!(all(&storage, true), None, "neither the log's end nor its tables were looked at");
+    assert_eq!(all(&storage, false).as_ref(), Some(&written));
+    assert_eq!(all(&storage, true).as_ref(), Some(&written), "once read, it is");
+}
+
+#[test]
 fn a_dropped_log_s_generations_go_too() {
     let (_folder, storage) = fresh();
     let log = storage.create_log(topic(1), PartitionIndex(0), RetentionClass::UNBOUNDED).expect("creates");
