@@ -8,7 +8,8 @@ section! {
     runtime:
     /// How the work is spread over threads.
     RuntimeSettings {
-        /// Threads (arbiters) that run partition leaders and connections. `auto` takes one per core.
+        /// Threads (arbiters) that run partition leaders and connections. `auto` takes one for every two cores: journal and
+        /// storage have threads of their own.
         data_arbiters: DataArbiters = "auto", unit "threads", from "1" to "1024";
     }
 }
@@ -16,7 +17,8 @@ section! {
 /// How many threads run partitions and connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataArbiters {
-    /// One per core that the process may use.
+    /// One for every two cores that the process may use. More change places with the journal's threads more often than
+    /// they work: a batch that has to cross from one to the other costs two wake-ups more.
     Auto,
     /// Exactly so many.
     Count(NonZeroUsize),
@@ -26,7 +28,7 @@ impl DataArbiters {
     /// The number of threads, on a machine with `cores` of them.
     pub fn count(self, cores: NonZeroUsize) -> NonZeroUsize {
         match self {
-            Self::Auto => cores,
+            Self::Auto => NonZeroUsize::new(cores.get().div_ceil(2)).unwrap_or(cores),
             Self::Count(count) => count,
         }
     }

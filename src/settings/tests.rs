@@ -1,5 +1,6 @@
 //! The room as a whole: every key, every layer, every mistake.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -100,9 +101,16 @@ fn a_file_is_read_with_sizes_times_numbers_and_texts() {
     assert!(!settings.kafka.auto_create_topics_enable);
     assert_eq!(settings.kafka.topic_defaults["retention.ms"], "1000");
     assert_eq!(settings.kafka.topic_defaults["cleanup.policy"], "compact");
-    assert_eq!(settings.runtime.data_arbiters, DataArbiters::Count(std::num::NonZeroUsize::new(3).unwrap()));
+    assert_eq!(settings.runtime.data_arbiters, DataArbiters::Count(NonZeroUsize::new(3).unwrap()));
     assert_eq!(settings.log.format, LogFormat::Json);
     assert_eq!(settings.log.level.as_str(), "warn,callboard_actors::gateway=debug");
+}
+
+#[test]
+fn there_is_an_arbiter_for_every_two_cores_unless_told_otherwise() {
+    let count = |arbiters: DataArbiters, cores| arbiters.count(NonZeroUsize::new(cores).unwrap()).get();
+    assert_eq!([1, 2, 3, 4, 8, 64].map(|cores| count(DataArbiters::Auto, cores)), [1, 1, 2, 2, 4, 32]);
+    assert_eq!(count(DataArbiters::Count(NonZeroUsize::new(7).unwrap()), 2), 7);
 }
 
 #[test]

@@ -6,7 +6,8 @@
 //! [`Committer`] groups the writes of many partitions into one sync.
 //!
 //! Invariants: a log is contiguous from its start to its end but for what compaction or the operator took away; a write
-//! is acknowledged after its own sync; a batch is verified whenever it is read; a log's number is never used twice.
+//! is acknowledged after its own sync; a batch is verified when it is written or first read, and whenever it comes from
+//! the disk; a log's number is never used twice.
 //! Deliberately absent: leadership, high watermarks, producers' rules, retention's decisions (partitions make them and
 //! hand in [`callboard_model::JournalWrite`]s), actors, logging. RocksDB is used here and nowhere else.
 
