@@ -4,7 +4,7 @@
 //! <folder>/floor   <folder>/clean   proof of what was synced (floor.rs)
 //! <folder>/wal/                     the write-ahead log (wal.rs)
 //! <folder>/db/                      the database (families and keys: keys.rs)
-//! <folder>/payload/                 batches, a file per generation (payload.rs)
+//! <folder>/payload/                 batches, a file per generation (payload.rs), and files to be used again (spare.rs)
 //! ```
 //! A log's batches lie in one or more generations; its *ranges* say from which offset on in which. A generation is
 //! dropped whole when no log has records in it; records that hold one up are copied to the newest (maintain.rs).
@@ -28,6 +28,7 @@ mod open;
 mod payload;
 mod read;
 mod space;
+mod spare;
 mod verified;
 mod wal;
 mod write;

@@ -29,6 +29,8 @@ def producing(client, partitions, records, disk=False):
         count = max(int(records * scale), 1000)
         topic = fresh(server, partitions, variant.configs)
         machine.settle()
+        # Whoever comes first would pay for memory that those behind it find warm.
+        machine.warm(server.folder, count * SIZE * 3 // 2)
         syncs = {"fdatasync ms": machine.fdatasync_ms(server.folder)} if disk else {}
         with machine.Use(server.process.pid, server.folder) as use:
             rate = client(server.port, topic, count)
@@ -100,6 +102,7 @@ def following(records, readers):
     def run(server, variant, scale):
         count = max(int(records * scale), 1000)
         topic = fresh(server, 1, variant.configs)
+        machine.warm(server.folder, count * SIZE * 3 // 2)
         with machine.Use(server.process.pid) as use:
             rate = clients.rdkafka_follow(server.port, topic, count, SIZE, f"g-{unique()}", readers)
         topics.delete(server.port, topic)

@@ -49,17 +49,22 @@ impl Leaving {
             if !found.is_file() || found.nlink() > 1 {
                 continue;
             }
-            let file = File::options().write(true).open(&path)?;
-            let mut left = found.len();
-            while left > STEP {
-                left -= STEP;
-                file.set_len(left)?;
-                std::thread::sleep(PAUSE);
-            }
+            shorten(&File::options().write(true).open(&path)?, 0)?;
             fs::remove_file(&path)?;
         }
         Ok(())
     }
+}
+
+/// Cuts a file down to a length, bit by bit. Blocking.
+pub(super) fn shorten(file: &File, to: u64) -> io::Result<()> {
+    let mut left = file.metadata()?.len();
+    while left > to.saturating_add(STEP) {
+        left -= STEP;
+        file.set_len(left)?;
+        std::thread::sleep(PAUSE);
+    }
+    if left > to { file.set_len(to) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -65,6 +65,7 @@ impl RocksStorage {
         if self.evacuate_due(&mut upkeep, &looked.holders, now, &mut report)? {
             self.drop_dead(&self.look()?, &mut report)?;
         }
+        self.tidy_batches()?;
         upkeep.counted.retain(|seq, _| self.generations.get(*seq).is_some());
         self.floor.sync()?;
         drop(upkeep);
@@ -200,23 +201,47 @@ impl RocksStorage {
             let bytes = self.bytes_of(&generation);
             self.generations.remove(generation.seq);
             self.db.drop_cf(&generation.name).map_err(|error| StorageError::engine("drop generation", &error))?;
-            self.payloads
-                .remove(generation.seq)
-                .map_err(|error| StorageError::io("remove", self.payloads.path(generation.seq), error))?;
+            let path = self.payloads.path(generation.seq);
+            let kept = self.payloads.retire(generation.seq).and_then(|kept| {
+                if !kept {
+                    self.leaving.name([path.clone()]);
+                    self.payloads.remove(generation.seq)?;
+                }
+                Ok(())
+            });
+            kept.map_err(|error| StorageError::io("remove", path, error))?;
             report.dropped.push(generation.seq);
             report.dropped_bytes += bytes;
         }
         Ok(())
     }
 
-    /// Gives the files of generations that go a second name, so that they leave the disk bit by bit.
+    /// Cuts files to what is in them once they take no more, and gives spares back where the disk is short.
+    fn tidy_batches(&self) -> Result<(), StorageError> {
+        let io = |doing| move |error| StorageError::io(doing, self.folder.clone(), error);
+        for seq in self.payloads.longer() {
+            if let Some(generation) = self.generations.get(seq).filter(|generation| generation.sealed()) {
+                // Sealed with the writers' lock held: whoever wrote before that has told how much.
+                let end = {
+                    let _writer = self.writer();
+                    generation.payload()
+                };
+                self.payloads.trim(seq, end).map_err(io("cut a generation's file in"))?;
+            }
+        }
+        match self.space.check(0) {
+            Err(StorageError::DiskFull { .. }) => self.payloads.clear_spares().map_err(io("remove spare files in")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives the tables of generations that go a second name, so that they leave the disk bit by bit.
     fn name_files(&self, dead: &[Arc<Generation>]) {
         let Ok(files) = self.db.live_files() else { return };
         let goes = |family: &str| dead.iter().any(|generation| generation.name == family);
         let folder = self.folder.join(super::open::DB_FOLDER);
         let files = files.into_iter().filter(|file| goes(&file.column_family_name));
-        let payloads = dead.iter().map(|generation| self.payloads.path(generation.seq));
-        self.leaving.name(files.map(|file| folder.join(file.name.trim_start_matches('/'))).chain(payloads));
+        self.leaving.name(files.map(|file| folder.join(file.name.trim_start_matches('/'))));
     }
 
     /// Removes the logs' ranges in generations that go.

@@ -26,6 +26,8 @@ use crate::{Opening, Options, StorageError};
 pub(super) const DB_FOLDER: &str = "db";
 /// Batches lie beside the database, and the write-ahead log is our own.
 const FORMAT: u32 = 3;
+/// Generations of full size that spare files may take as much as.
+const SPARES: u64 = 2;
 
 pub(super) fn open(folder: &Path, opening: Opening, options: &Options) -> Result<RocksStorage, StorageError> {
     let path = folder.join(DB_FOLDER);
@@ -45,7 +47,7 @@ pub(super) fn open(folder: &Path, opening: Opening, options: &Options) -> Result
     let must_exist = opening == Opening::MustExist || floor.is_some() || holds_data(&path);
     let begun = opening == Opening::MustExist || floor.is_some();
     let opener = Opener { folder, path: &path, options, families: Families::new(options), must_exist, begun };
-    let payloads = Payloads::of(folder);
+    let payloads = Payloads::of(folder, options.generation_bytes * SPARES);
     let opened = opener.open(&payloads, floor.unwrap_or(0))?;
     let Opened { db, replayed, kept } = opened;
     let sequence = replayed.sequence;
@@ -242,7 +244,7 @@ impl Opener<'_> {
                 fs::copy(file.path(), to).map(|_| ()).map_err(io)?;
             }
         }
-        Payloads::of(self.folder).link_all(&kept).map_err(io)?;
+        Payloads::of(self.folder, 0).link_all(&kept).map_err(io)?;
         wal::copy(self.folder, &kept).map_err(io)?;
         sync_dir(&kept).map_err(io)?;
         Ok(kept)
@@ -378,8 +380,8 @@ impl Loader<'_> {
         Ok((generations, open))
     }
 
-    /// Bytes of a generation's own file, those included that a crash left unused: they are passed over. That some are missing
-    /// is a loss like that of a table.
+    /// Where a generation's own file ends: behind the last place, or behind all that a copy may need. That some bytes are
+    /// missing is a loss like that of a table.
     fn payload(&self, seq: u32) -> Result<u64, StorageError> {
         let key = payload_key(seq);
         let noted = match self.db.get(&key).map_err(|error| damage(self.path, &error))? {
@@ -392,7 +394,11 @@ impl Loader<'_> {
             let detail = format!("it has {found} of {noted} bytes").into();
             return Err(StorageError::Damaged { file, detail });
         }
-        Ok(noted.max(found))
+        let shared = self.payloads.is_shared(seq).map_err(|error| StorageError::io("look at", file.clone(), error))?;
+        if found > noted {
+            self.payloads.note_longer(seq);
+        }
+        Ok(if shared { noted.max(found) } else { noted })
     }
 
     fn ranges(&self, generations: &Generations) -> Result<BTreeMap<LogId, Vec<Range>>, StorageError> {

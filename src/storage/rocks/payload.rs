@@ -8,15 +8,15 @@
 //! The file of a large group is synced before the group's places are written: no crash can leave one that points to
 //! nothing. For a small group a second sync would cost more than a second copy, so the write-ahead log (wal.rs) has its
 //! batches too, from which a crash's victim fills the file again; the file itself is synced before the places that point into it
-//! go to tables. What a crash leaves behind the last place is passed over: no byte that was synced is ever changed, so a copy
-//! kept by a second name stays what it was.
+//! go to tables. What lies behind the last place is nobody's: a crash left it, or the file's earlier life (spare.rs). Only in a
+//! file that has a second name no byte is ever changed, so that a copy stays what it was.
 //!
 //! The smallest batches stay inside, where a place would take nearly as much as they do.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +25,8 @@ use bytes::Bytes;
 use rustix::fs::Advice;
 use rustix::io::ReadWriteFlags;
 
+use super::leaving::shorten;
+use super::spare::Spares;
 use super::verified::Verified;
 use crate::disk::sync_dir;
 
@@ -35,6 +37,9 @@ const SLICES_MAX: usize = 1024;
 const OPEN_MAX: usize = 64;
 /// Bytes of which a checksum is taken at once.
 const CRC_STEP: usize = 256 << 10;
+/// What the operating system writes at least.
+const PAGE: u64 = 4096;
+const ZEROS: [u8; PAGE as usize] = [0; PAGE as usize];
 /// What is fetched ahead of a read that has to wait for the disk, at most.
 const AHEAD_MAX: u64 = 4 << 20;
 
@@ -108,6 +113,9 @@ impl Spill {
 #[derive(Debug)]
 pub(super) struct Payloads {
     folder: PathBuf,
+    spares: Spares,
+    /// Generations whose files may be longer than what is in them.
+    longer: Mutex<BTreeSet<u32>>,
     /// The last one used in front.
     open: Mutex<VecDeque<Arc<Payload>>>,
     unsynced: Mutex<BTreeSet<u32>>,
@@ -137,8 +145,19 @@ pub(super) fn write_all_at(file: &File, slices: &mut [IoSlice<'_>], mut at: u64)
 struct Payload {
     generation: u32,
     file: File,
+    /// Bytes that it had when it was opened.
+    len: u64,
     ahead: Ahead,
     verified: Mutex<Verified>,
+}
+
+/// What to do where a generation has no file yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Missing {
+    Tell,
+    Make,
+    /// A spare is as good as a new one.
+    Reuse,
 }
 
 impl Payload {
@@ -186,9 +205,12 @@ impl Ahead {
 }
 
 impl Payloads {
-    pub(super) fn of(folder: &Path) -> Self {
+    /// The files of a journal; of those that are not needed any more `spare_bytes` may be kept.
+    pub(super) fn of(folder: &Path, spare_bytes: u64) -> Self {
         Self {
             folder: folder.join(FOLDER),
+            spares: Spares::of(&folder.join(FOLDER), spare_bytes),
+            longer: Mutex::default(),
             open: Mutex::default(),
             unsynced: Mutex::default(),
             unsynced_bytes: AtomicU64::new(0),
@@ -221,8 +243,11 @@ impl Payloads {
 
     /// Writes batches to a generation's file; the operating system has them afterwards. One writer at a time.
     pub(super) fn write(&self, generation: u32, spill: &Spill) -> io::Result<()> {
-        let payload = self.file(generation, true)?;
+        let payload = self.file(generation, Missing::Reuse)?;
         let mut slices: Vec<_> = spill.batches.iter().map(|batch| IoSlice::new(batch)).collect();
+        // To change a part of a page the operating system would have to read it, if it is not in memory.
+        let rest = (spill.end().next_multiple_of(PAGE).min(payload.len)).saturating_sub(spill.end());
+        slices.push(IoSlice::new(&ZEROS[..rest as usize]));
         write_all_at(&payload.file, &mut slices, spill.from)?;
         payload.verified().note(spill.from, spill.end());
         Ok(())
@@ -230,14 +255,14 @@ impl Payloads {
 
     /// What lies there was read, and every batch is whole.
     pub(super) fn note_verified(&self, generation: u32, place: Place) {
-        if let Ok(payload) = self.file(generation, false) {
+        if let Ok(payload) = self.file(generation, Missing::Tell) {
             payload.verified().note(place.position, place.position + u64::from(place.len));
         }
     }
 
     /// Writes batches where they were before a crash.
     pub(super) fn restore(&self, generation: u32, position: u64, batches: &[u8]) -> io::Result<()> {
-        let payload = self.file(generation, true)?;
+        let payload = self.file(generation, Missing::Make)?;
         write_all_at(&payload.file, &mut [IoSlice::new(batches)], position)?;
         self.note_unsynced(generation, batches.len() as u64);
         Ok(())
@@ -245,7 +270,7 @@ impl Payloads {
 
     /// Syncs a generation's file; one that is gone needs none.
     pub(super) fn sync(&self, generation: u32) -> io::Result<()> {
-        match self.file(generation, false) {
+        match self.file(generation, Missing::Tell) {
             Ok(payload) => payload.file.sync_data(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
@@ -274,7 +299,7 @@ impl Payloads {
 
     /// CRC-32C of a stretch of a file; `None` if it is not all there.
     pub(super) fn crc(&self, generation: u32, position: u64, len: u64) -> io::Result<Option<u32>> {
-        let payload = match self.file(generation, false) {
+        let payload = match self.file(generation, Missing::Tell) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
@@ -294,7 +319,7 @@ impl Payloads {
 
     /// The same, if all of it is in memory.
     pub(super) fn read_at_once(&self, generation: u32, place: Place, into: &mut [u8]) -> Option<bool> {
-        let payload = self.file(generation, false).ok()?;
+        let payload = self.file(generation, Missing::Tell).ok()?;
         if payload.read_from_memory(place.position, into) < into.len() {
             return None;
         }
@@ -305,7 +330,7 @@ impl Payloads {
     /// Reads a batch, or several side by side. `true`: it was in memory, and verified since the file was opened. The file
     /// ends too early if the generation has left meanwhile, or was damaged.
     pub(super) fn read(&self, generation: u32, place: Place, into: &mut [u8]) -> io::Result<bool> {
-        let payload = self.file(generation, false)?;
+        let payload = self.file(generation, Missing::Tell)?;
         payload.ahead.note(place);
         let read = payload.read_from_memory(place.position, into);
         if read >= into.len() {
@@ -321,7 +346,7 @@ impl Payloads {
         Ok(false)
     }
 
-    fn file(&self, generation: u32, create: bool) -> io::Result<Arc<Payload>> {
+    fn file(&self, generation: u32, missing: Missing) -> io::Result<Arc<Payload>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = open.iter().position(|payload| payload.generation == generation) {
             if at > 0
@@ -333,31 +358,86 @@ impl Payloads {
         }
         let path = self.path(generation);
         let file = match File::options().read(true).write(true).open(&path) {
-            Err(error) if create && error.kind() == io::ErrorKind::NotFound => self.create(&path)?,
+            Err(error) if missing != Missing::Tell && error.kind() == io::ErrorKind::NotFound => {
+                self.create(generation, &path, missing == Missing::Reuse)?
+            }
             opened => opened?,
         };
+        let len = file.metadata()?.len();
         // Where the next batch wanted lies, only we know.
         let _ = rustix::fs::fadvise(&file, 0, None, Advice::Random);
-        let payload = Arc::new(Payload { generation, file, ahead: Ahead::default(), verified: Mutex::default() });
+        let payload = Arc::new(Payload { generation, file, len, ahead: Ahead::default(), verified: Mutex::default() });
         open.push_front(Arc::clone(&payload));
         open.truncate(OPEN_MAX);
         Ok(payload)
     }
 
-    fn create(&self, path: &Path) -> io::Result<File> {
+    fn create(&self, generation: u32, path: &Path, reuse: bool) -> io::Result<File> {
         if !self.folder.exists() {
             fs::create_dir_all(&self.folder)?;
             self.folder.parent().map_or(Ok(()), sync_dir)?;
+        }
+        if reuse && self.spares.take(path)? {
+            self.note_longer(generation);
         }
         let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
         sync_dir(&self.folder)?;
         Ok(file)
     }
 
-    /// Removes a generation's file, if there is one.
-    pub(super) fn remove(&self, generation: u32) -> io::Result<()> {
+    /// Its file may be longer than what is in it.
+    pub(super) fn note_longer(&self, generation: u32) {
+        self.longer.lock().unwrap_or_else(PoisonError::into_inner).insert(generation);
+    }
+
+    /// Those of which that was noted.
+    pub(super) fn longer(&self) -> Vec<u32> {
+        self.longer.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+
+    /// Cuts away what is behind the end of a generation that takes no more, unless a copy has it, too.
+    pub(super) fn trim(&self, generation: u32, end: u64) -> io::Result<()> {
+        let path = self.path(generation);
+        let found = match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            found => Some(found?),
+        };
+        if found.is_some_and(|found| found.nlink() == 1 && found.len() > end) {
+            shorten(&File::options().write(true).open(&path)?, end)?;
+        }
+        self.longer.lock().unwrap_or_else(PoisonError::into_inner).remove(&generation);
+        Ok(())
+    }
+
+    /// Whether a second name makes a file a copy's, too.
+    pub(super) fn is_shared(&self, generation: u32) -> io::Result<bool> {
+        match fs::symlink_metadata(self.path(generation)) {
+            Ok(found) => Ok(found.nlink() > 1),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps the file of a generation that is gone as a spare; says whether it did.
+    pub(super) fn retire(&self, generation: u32) -> io::Result<bool> {
+        self.forget(generation);
+        self.spares.keep(&self.path(generation))
+    }
+
+    /// Gives the spares back to the disk.
+    pub(super) fn clear_spares(&self) -> io::Result<()> {
+        self.spares.clear()
+    }
+
+    fn forget(&self, generation: u32) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|payload| payload.generation != generation);
         self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).remove(&generation);
+        self.longer.lock().unwrap_or_else(PoisonError::into_inner).remove(&generation);
+    }
+
+    /// Removes a generation's file, if there is one.
+    pub(super) fn remove(&self, generation: u32) -> io::Result<()> {
+        self.forget(generation);
         match fs::remove_file(self.path(generation)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -370,7 +450,7 @@ impl Payloads {
         if generations.is_empty() {
             return Ok(());
         }
-        let copies = Self::of(to);
+        let copies = Self::of(to, 0);
         fs::create_dir_all(&copies.folder)?;
         for generation in generations {
             fs::hard_link(self.path(generation), copies.path(generation))?;
@@ -386,7 +466,7 @@ mod tests {
     #[test]
     fn batches_are_read_from_where_they_were_put() {
         let folder = tempfile::tempdir().expect("a folder");
-        let payloads = Payloads::of(folder.path());
+        let payloads = Payloads::of(folder.path(), 0);
         assert_eq!((payloads.len(3).expect("none yet"), payloads.generations().expect("none yet")), (0, vec![]));
         let mut spill = Spill::behind(0);
         // More slices than one call takes.
@@ -398,7 +478,7 @@ mod tests {
             assert_eq!(payloads.read(3, *place, &mut read).ok(), Some(true), "as it was written");
             assert_eq!(read, *batch);
         }
-        let opened = Payloads::of(folder.path());
+        let opened = Payloads::of(folder.path(), 0);
         let mut read = vec![0; places[0].len as usize];
         assert_eq!(opened.read(3, places[0], &mut read).ok(), Some(false), "another opening knows nothing");
         opened.note_verified(3, places[0]);

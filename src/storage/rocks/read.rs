@@ -1,6 +1,7 @@
 //! Reading a log across its generations, every batch verified.
 
 use std::borrow::Cow;
+use std::io;
 use std::sync::Arc;
 
 use callboard_model::{BatchHeader, Batches, LogId, Offset};
@@ -133,6 +134,8 @@ impl RocksStorage {
             None => Err(format!("{place:?} is not within its {held} bytes")),
             Some(_) => {
                 let read = self.payloads.read(range.generation, place, room(place.len as usize));
+                // Its file may be another's by now.
+                let read = read.and_then(|known| if self.has_left(range) { Err(gone()) } else { Ok(known) });
                 read.map_err(|error| error.to_string())
             }
         };
@@ -155,7 +158,7 @@ impl RocksStorage {
         let end = place.position.checked_add(u64::from(place.len));
         Ok(match end.filter(|end| *end <= held) {
             None => None,
-            Some(_) => self.payloads.read_at_once(range.generation, place, into),
+            Some(_) => self.payloads.read_at_once(range.generation, place, into).filter(|_| !self.has_left(range)),
         })
     }
 
@@ -319,6 +322,10 @@ impl RocksStorage {
             detail: "a generation that holds its records is missing".into(),
         })
     }
+}
+
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "its generation was dropped meanwhile")
 }
 
 /// Puts an iterator on the batch of a range that holds `from`, or on the first one behind it.
