@@ -119,13 +119,18 @@ impl PartitionLeader {
     }
 
     fn after_effects(&mut self, ctx: &mut Context<Self>) {
+        let now = self.now().tick;
         let State::Leading(leader) = &mut self.state else { return };
         let mut tail = leader.tail_bytes();
         // The newest batches of all partitions share one bound; beyond it whoever does something gives up its own oldest.
         // Not only who grows: what is not durable yet has to stay, and goes when it is.
         let others = self.shared.tail_bytes.load(Ordering::Relaxed).saturating_sub(self.tail_counted);
-        if tail > 0 && others + tail > self.shared.tail_limit {
-            leader.shrink_tail(self.shared.tail_limit.saturating_sub(others));
+        let room = match leader.is_tail_read(now) {
+            true => self.shared.tail_limit.saturating_sub(others),
+            false => 0,
+        };
+        if tail > room {
+            leader.shrink_tail(room);
             tail = leader.tail_bytes();
         }
         let deadline = leader.next_deadline();

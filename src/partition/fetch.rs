@@ -52,6 +52,9 @@ impl<W> Leader<W> {
     /// Answers a fetch, or keeps it until there is more. Errors and a parted log are answered at once.
     pub fn fetch(&mut self, fetch: Fetch<W>, now: Now, effects: &mut Vec<Effect<W>>) {
         self.fetches.remove(fetch.key);
+        if fetch.offset >= self.high_watermark || self.tail.covers(fetch.offset) {
+            self.tail_read_at = Some(now.tick);
+        }
         match fetch.wait {
             Some(wait) if self.may_wait(&fetch, wait, now) => {
                 self.fetches.insert(wait.beyond, DelayedFetch { fetch, until: wait.until });

@@ -60,6 +60,9 @@ pub(crate) struct InFlight {
     pub(crate) done: bool,
 }
 
+/// How long the newest batches stay after somebody asked for them.
+const TAIL_KEPT: Duration = Duration::from_secs(30);
+
 /// The leader machine of one partition. `W` is the shell's reply handle.
 #[derive(Debug)]
 pub struct Leader<W> {
@@ -77,6 +80,8 @@ pub struct Leader<W> {
     pub(crate) producers: ProducerStates,
     pub(crate) slices: Slices,
     pub(crate) tail: Tail,
+    /// When somebody last asked for the newest batches, or for what comes next.
+    pub(crate) tail_read_at: Option<Tick>,
     pub(crate) next_ticket: u64,
     pub(crate) in_flight: VecDeque<InFlight>,
     /// The write that moves the log's start, while it is in flight.
@@ -151,6 +156,7 @@ impl<W> Leader<W> {
             producers,
             slices,
             tail: Tail::default(),
+            tail_read_at: None,
             next_ticket: 0,
             in_flight: VecDeque::new(),
             start_ticket: None,
@@ -346,6 +352,12 @@ impl<W> Leader<W> {
     /// Bytes of batches in memory.
     pub fn tail_bytes(&self) -> usize {
         self.tail.bytes()
+    }
+
+    /// Whether somebody reads at the log's end. For nobody else the newest batches are worth their memory: what a producer
+    /// sends next can be received where they were, while that is warm.
+    pub fn is_tail_read(&self, now: Tick) -> bool {
+        self.tail_read_at.is_some_and(|at| now.since(at) < TAIL_KEPT)
     }
 
     /// Drops the oldest batches from memory until at most `to_bytes` are left; those not yet written stay.

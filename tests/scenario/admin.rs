@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use callboard_settings::ByteSize;
 use serde_json::Value;
 
-use crate::calls::{append, batch, connect, large};
+use crate::calls::{append, batch, connect, fetch, large, records};
 use crate::rig::{PATIENCE, Rig, eventually};
 
 const LEADER: &str = "node/broker/partitions/orders-0";
@@ -51,6 +51,9 @@ fn what_is_durable_stays_in_memory_only_as_far_as_the_tail_cache_goes() {
     let mut client = connect(&rig);
     client.create_topic("orders", 1, &[]).expect("a topic");
     let held = |rig: &Rig| leader(rig)["shows"]["tail_bytes"].as_str().and_then(|bytes| bytes.parse().ok());
+    append(&mut client, "orders", large(BATCH));
+    assert_eq!(held(&rig), Some(0), "nobody reads at the end");
+    assert_eq!(records(&fetch(&mut client, "orders", 1)), []);
     for kept in [1, 2, 2, 2, 2, 2] {
         append(&mut client, "orders", large(BATCH));
         let held: usize = held(&rig).expect("a number");
