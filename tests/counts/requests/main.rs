@@ -93,7 +93,9 @@ fn requests_allocate_no_more_than_the_table_says() {
     assert!((1020 << 10..1 << 20).contains(&large.len()), "{}", large.len());
 
     let mut asking = Asking::of(&rig);
-    // First, while there is little in the tails: where they are crowded, an idle one is cut every few seconds.
+    // First, while there is little in the tails: where they are crowded, an idle one is cut every few seconds. What nobody
+    // waits for at the end does not stay.
+    asking.fetch(&fetch("tail", 0, MIB).expect("a request"), 0);
     asking.produce(&produce("tail", 1, &large).expect("a request"), 1);
     asking.fetching(Row::FetchTail, "tail", &[0], large.len(), &mut table);
     asking.producing(Row::ProduceSingle, "single", 1, &single, SMALL_TIMES, &mut table);

@@ -41,8 +41,8 @@ const BOUNDS: [Bound; 8] = [
     Bound { row: Row::ProduceLarge,    what: "produce, 1 batch of 1 MiB",                allocations: (39.0, 50.0), kib: (1026.0, 1180.0) },
     Bound { row: Row::ProduceMany,     what: "produce, 100 partitions, each",            allocations: (7.0, 10.0), kib: (2.1, 3.0) },
     Bound { row: Row::FetchTail,       what: "fetch, 1 MiB from the tail",               allocations: (17.0, 24.0), kib: (2.3, 8.0) },
-    Bound { row: Row::FetchDiskLarge,  what: "fetch, 1 MiB from disk, 1 batch",          allocations: (31.0, 38.0), kib: (1027.0, 1180.0) },
-    Bound { row: Row::FetchDiskMiddle, what: "fetch, 1 MiB from disk, batches of 16 KiB", allocations: (35.0, 44.0), kib: (1021.0, 1180.0) },
+    Bound { row: Row::FetchDiskLarge,  what: "fetch, 1 MiB from disk, 1 batch",          allocations: (27.0, 36.0), kib: (1025.0, 1180.0) },
+    Bound { row: Row::FetchDiskMiddle, what: "fetch, 1 MiB from disk, batches of 16 KiB", allocations: (30.0, 40.0), kib: (1019.0, 1180.0) },
     Bound { row: Row::IdleSecond,      what: "a second without requests",                allocations: (0.0, 500.0), kib: (0.0, 64.0) },
 ];
 
