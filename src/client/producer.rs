@@ -26,6 +26,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 mod accumulator;
 mod batch;
+mod checksum;
 mod chunks;
 mod completion;
 mod counts;

@@ -35,11 +35,13 @@ pub(crate) struct Slot {
     /// Bytes of the batch that is next to be taken.
     next_size: AtomicUsize,
     has_leader: AtomicBool,
+    /// Whether the sending task will look at it in any case before it could send more of it: it need not be woken.
+    expected: AtomicBool,
 }
 
 #[derive(Debug)]
 struct Topic {
-    slots: RwLock<Arc<[Arc<Slot>]>>,
+    slots: Vec<Arc<Slot>>,
     sticky: Sticky,
 }
 
@@ -58,7 +60,8 @@ pub(crate) enum Refusal {
 pub(crate) struct Accumulator {
     pub(crate) options: ProducerOptions,
     pub(crate) limits: Limits,
-    topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
+    /// Every record looks in here, and holds it until it has its place: cheaper than to count up and down what it needs of it.
+    topics: RwLock<HashMap<Arc<str>, Topic>>,
     slots: Mutex<Slots>,
     /// A permit per byte of `buffer.memory`.
     pub(crate) memory: Semaphore,
@@ -71,6 +74,8 @@ pub(crate) struct Accumulator {
     flushing: AtomicUsize,
     /// Senders of records that wait for memory.
     short: AtomicUsize,
+    /// Requests that were handed over and not answered.
+    under_way: AtomicUsize,
     /// Everything should be looked at anew.
     look_again: AtomicBool,
     /// No more records are taken.
@@ -118,6 +123,12 @@ impl Slot {
         placed
     }
 
+    /// Set by the sending task only. What is pushed after `false` is told; what was before is seen by who then takes the
+    /// intake's lock.
+    pub(crate) fn set_expected(&self, expected: bool) {
+        self.expected.store(expected, Ordering::Release);
+    }
+
     pub(crate) fn set_leader(&self, there: bool) {
         self.has_leader.store(there, Ordering::Relaxed);
     }
@@ -145,6 +156,7 @@ impl Accumulator {
             wanted: Mutex::default(),
             flushing: AtomicUsize::new(0),
             short: AtomicUsize::new(0),
+            under_way: AtomicUsize::new(0),
             look_again: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             abort: AtomicBool::new(false),
@@ -167,14 +179,14 @@ impl Accumulator {
         if self.closing.load(Ordering::Acquire) {
             return Err(Refusal::Final(ClientError::Closed("producer")));
         }
-        let topic = self.topics.read().unwrap_or_else(PoisonError::into_inner).get(&record.topic).cloned();
-        let topic = topic.ok_or(Refusal::Unknown)?;
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        let topic = topics.get(&record.topic).ok_or(Refusal::Unknown)?;
         let timestamp = record.timestamp.unwrap_or_else(wall_clock);
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
         let parts = Parts { timestamp, key, value, headers: &record.headers };
         let size = parts.size_bound();
         self.check_size(size).map_err(Refusal::Final)?;
-        let slot = self.choose(&topic, record, size)?;
+        let slot = self.choose(topic, record, size)?;
         let bytes = u32::try_from(size).unwrap_or(u32::MAX);
         match paid {
             Some(permit) if permit.num_permits() == size => permit.forget(),
@@ -190,10 +202,10 @@ impl Accumulator {
         };
         let placed = slot.push(parts, size, self.limits, &self.pool, begin);
         let Some(placed) = placed else {
-            self.release(&slot, size);
+            self.release(slot, size);
             return Err(Refusal::Final(ClientError::Closed("producer")));
         };
-        if placed.news != News::None {
+        if placed.news != News::None && !slot.expected.load(Ordering::Acquire) {
             lock(&self.dirty).push(slot.number);
             self.wake.notify_one();
         }
@@ -211,8 +223,8 @@ impl Accumulator {
         Ok(())
     }
 
-    fn choose(&self, topic: &Topic, record: &ProducerRecord, size: usize) -> Result<Arc<Slot>, Refusal> {
-        let slots = topic.slots.read().unwrap_or_else(PoisonError::into_inner);
+    fn choose<'a>(&self, topic: &'a Topic, record: &ProducerRecord, size: usize) -> Result<&'a Slot, Refusal> {
+        let slots = &topic.slots;
         let at = |index: i32| usize::try_from(index).ok().and_then(|at| slots.get(at));
         let load = |index: i32| {
             let slot = at(index).filter(|slot| slot.has_leader.load(Ordering::Relaxed))?;
@@ -242,25 +254,21 @@ impl Accumulator {
                 }
             },
         };
-        at(index).cloned().ok_or(Refusal::Unknown)
+        at(index).map(|slot| &**slot).ok_or(Refusal::Unknown)
     }
 
     /// Takes what metadata says of topics that records go to: partitions that are new, leaders that are there.
     pub(crate) fn learn(&self, metadata: &Metadata, name: &Arc<str>) -> bool {
         let Some(known) = metadata.topic(name).filter(|topic| !topic.partitions.is_empty()) else { return false };
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        let topic = topics
-            .entry(name.clone())
-            .or_insert_with(|| Arc::new(Topic { slots: RwLock::new(Arc::from([])), sticky: Sticky::new() }));
-        let mut slots = topic.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let topic = topics.entry(name.clone()).or_insert_with(|| Topic { slots: Vec::new(), sticky: Sticky::new() });
+        let slots = &mut topic.slots;
         let numbers: Vec<i32> = known.partitions.iter().map(|partition| partition.index).collect();
         // Partitions are never taken away; those of a hostile answer that leaves some out are not believed.
         let whole = numbers.iter().enumerate().all(|(at, index)| usize::try_from(*index) == Ok(at));
         if whole && numbers.len() > slots.len() {
-            let mut all: Vec<Arc<Slot>> = slots.to_vec();
-            let missing = all.len()..numbers.len();
-            all.extend(missing.map(|at| self.new_slot(known, at as i32)));
-            *slots = all.into();
+            let missing = slots.len()..numbers.len();
+            slots.extend(missing.map(|at| self.new_slot(known, at as i32)));
         }
         for slot in slots.iter() {
             slot.set_leader(known.partition(slot.partition).is_some_and(|partition| partition.leader.is_some()));
@@ -282,6 +290,7 @@ impl Accumulator {
             load: AtomicU64::new(0),
             next_size: AtomicUsize::new(0),
             has_leader: AtomicBool::new(true),
+            expected: AtomicBool::new(false),
         });
         slots.all.push(slot.clone());
         slot
@@ -319,7 +328,22 @@ impl Accumulator {
 
     /// Whether someone waits for memory.
     pub(crate) fn is_short(&self) -> bool {
-        self.short.load(Ordering::Acquire) > 0
+        self.short.load(Ordering::SeqCst) > 0
+    }
+
+    /// Counts a request that is under way.
+    pub(crate) fn request_sent(&self) {
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// And one that is not any more; whoever says so looks at [`Self::is_short`] afterwards.
+    pub(crate) fn request_answered(&self) {
+        self.under_way.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Whether answers will come, each of which gives memory back.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.under_way.load(Ordering::SeqCst) > 0
     }
 
     /// Waits for memory, which is not kept waiting by records that linger.
@@ -390,15 +414,18 @@ struct Waiting<'a>(&'a Accumulator);
 
 impl<'a> Waiting<'a> {
     fn begin(accumulator: &'a Accumulator) -> Self {
-        accumulator.short.fetch_add(1, Ordering::AcqRel);
-        accumulator.wake.notify_one();
+        accumulator.short.fetch_add(1, Ordering::SeqCst);
+        // One of both sees what the other did, as all four steps are in one order.
+        if !accumulator.is_under_way() {
+            accumulator.wake.notify_one();
+        }
         Self(accumulator)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.short.fetch_sub(1, Ordering::AcqRel);
+        self.0.short.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -139,10 +139,10 @@ impl Future for Delivery {
     type Output = Result<RecordMetadata, ClientError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
         loop {
-            let this = &mut *self;
-            let completion = this.completion.clone();
-            match &mut *completion.state() {
+            // Who waits for many records asks many times: nothing is counted up and down for that.
+            let (first, part) = match &mut *this.completion.state() {
                 State::Pending(wakers) => {
                     register(wakers, context, &mut this.slot);
                     return Poll::Pending;
@@ -150,19 +150,19 @@ impl Future for Delivery {
                 State::Done(Err(error)) => return Poll::Ready(Err(error.clone())),
                 State::Done(Ok(done)) => {
                     return Poll::Ready(Ok(RecordMetadata {
-                        topic: completion.topic.clone(),
-                        partition: completion.partition,
+                        topic: this.completion.topic.clone(),
+                        partition: this.completion.partition,
                         offset: done.base_offset.map(|base| base.saturating_add(i64::from(this.index))),
                         timestamp: done.log_append_time.unwrap_or(this.timestamp),
                     }));
                 }
                 State::Split(into) => {
                     let at = into.partition_point(|(first, _)| *first <= this.index).saturating_sub(1);
-                    let (first, part) = &into[at];
-                    (this.index, this.slot) = (this.index - first, None);
-                    this.completion = part.clone();
+                    into[at].clone()
                 }
-            }
+            };
+            (this.index, this.slot) = (this.index - first, None);
+            this.completion = part;
         }
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Part<'a> {
     pub(crate) topic: &'a str,
     pub(crate) partition: i32,
     pub(crate) header: [u8; HEADER_LEN],
-    pub(crate) records: &'a [Bytes],
+    pub(crate) records: Vec<Bytes>,
 }
 
 /// Who asks, and how.
@@ -29,7 +29,7 @@ pub(crate) struct Request<'a> {
 }
 
 /// The whole frame. Parts of one topic stand beside each other. Names fit their length fields, as they have been checked.
-pub(crate) fn write(request: Request<'_>, parts: &[Part<'_>]) -> Vec<Bytes> {
+pub(crate) fn write(request: Request<'_>, mut parts: Vec<Part<'_>>) -> Vec<Bytes> {
     let flexible = ApiKey::Produce.is_flexible(request.version);
     let mut out = Writer { fields: Vec::with_capacity(128 + parts.len() * 96), cuts: Vec::new(), flexible };
     out.raw(&[0; 4]);
@@ -43,16 +43,16 @@ pub(crate) fn write(request: Request<'_>, parts: &[Part<'_>]) -> Vec<Bytes> {
     out.raw(if flexible { &[0] } else { &[0xff, 0xff] });
     out.raw(&request.acks.to_be_bytes());
     out.raw(&request.timeout_ms.to_be_bytes());
-    let topics = parts.chunk_by(|one, next| one.topic == next.topic);
-    out.length(topics.clone().count());
-    for topic in topics {
+    let count = parts.chunk_by(|one, next| one.topic == next.topic).count();
+    out.length(count);
+    for topic in parts.chunk_by_mut(|one, next| one.topic == next.topic) {
         out.text(topic[0].topic);
         out.length(topic.len());
         for part in topic {
             out.raw(&part.partition.to_be_bytes());
             out.length(HEADER_LEN + part.records.iter().map(Bytes::len).sum::<usize>());
             out.raw(&part.header);
-            out.cuts.push((out.fields.len(), part.records.to_vec()));
+            out.cuts.push((out.fields.len(), std::mem::take(&mut part.records)));
             out.tags();
         }
         out.tags();
@@ -132,15 +132,12 @@ mod tests {
             ([fill; HEADER_LEN], vec![Bytes::from(vec![fill + 1; len]), Bytes::from(vec![fill; len / 2])])
         };
         let batches = [("a", 0, batch(1, 0)), ("a", 7, batch(2, 300)), ("topic-b", 1, batch(3, 20_000))];
-        let parts: Vec<_> = batches
-            .iter()
-            .map(|(topic, partition, (header, records))| Part {
-                topic,
-                partition: *partition,
-                header: *header,
-                records,
-            })
-            .collect();
+        let parts = || {
+            let part = |(topic, partition, (header, records)): &(&'static str, i32, ([u8; HEADER_LEN], Vec<Bytes>))| {
+                Part { topic, partition: *partition, header: *header, records: records.clone() }
+            };
+            batches.iter().map(part).collect()
+        };
         let mut request = ProduceRequest::default();
         (request.acks, request.timeout_ms) = (-1, 30_000);
         for (topic, partition, (header, records)) in &batches {
@@ -157,7 +154,7 @@ mod tests {
         for version in 3..=11 {
             let ours = Request { correlation: 77, client_id: "me", version, acks: -1, timeout_ms: 30_000 };
             let theirs = encode_produce(77, Some("me"), version, &request).expect("legal");
-            assert_eq!(write(ours, &parts).concat(), theirs, "version {version}");
+            assert_eq!(write(ours, parts()).concat(), theirs, "version {version}");
         }
     }
 }

@@ -18,7 +18,7 @@ mod asking;
 use super::accumulator::{Accumulator, Slot};
 use super::batch::{Batch, OpenBatch};
 use super::frame;
-use super::pipeline::{Identity, Pipeline};
+use super::pipeline::{Effect, Identity, Pipeline};
 use crate::ClientError;
 use crate::net::cluster::{Cluster, Lane, Target};
 use crate::net::connection::Connection;
@@ -82,6 +82,8 @@ pub(crate) struct Sender {
     sweep_at: Instant,
     /// When memory that nobody needed goes back.
     trim_at: Option<Instant>,
+    /// What was decided of batches and nobody was told yet.
+    decided: Vec<(usize, Effect<Batch>)>,
 }
 
 impl Sender {
@@ -104,6 +106,7 @@ impl Sender {
             refresh_at,
             sweep_at: now,
             trim_at: None,
+            decided: Vec::new(),
         }
     }
 
@@ -129,7 +132,8 @@ impl Sender {
             }
             self.sweep(now);
             self.trim(now);
-            self.send_ready(now);
+            let sent = self.send_ready(now);
+            self.tell(sent).await;
             self.relieve(now);
             self.ask_metadata(now);
             let wake_at = self.wakes_at(now);
@@ -158,7 +162,7 @@ impl Sender {
     /// While someone waits for memory, only answers give it back: with none to come, nothing lingers (Kafka:
     /// `RecordAccumulator.ready`, `exhausted`).
     fn relieve(&mut self, now: Instant) {
-        if !self.shared.is_short() || self.lanes.values().any(|lane| lane.in_flight > 0) {
+        if !self.shared.is_short() || self.shared.is_under_way() {
             return;
         }
         self.hurried = true;
@@ -194,6 +198,7 @@ impl Sender {
     fn due(&mut self, number: usize, now: Instant) -> Option<Instant> {
         let at_once = self.hurried || self.shared.is_flushing();
         let partition = &mut self.partitions[number];
+        partition.slot.set_expected(false);
         partition.pipeline.settle(now);
         let ready = partition.slot.intake().ready_at(self.shared.limits, at_once);
         if partition.pipeline.lacks_identity() {
@@ -219,8 +224,12 @@ impl Sender {
 
     /// Puts a partition where it belongs: into its leader's list, or onto the clock.
     fn look_at(&mut self, number: usize, now: Instant) {
-        let Some(due) = self.due(number, now) else { return };
+        let due = self.due(number, now);
         let partition = &mut self.partitions[number];
+        let Some(due) = due else {
+            // An answer has to come before anything else can be sent.
+            return partition.slot.set_expected(partition.pipeline.in_flight() > 0);
+        };
         if due > now {
             // While it lingers its leader is dialled.
             if let Some(leader) = self.cluster.leader(&partition.slot.topic, partition.slot.partition) {
@@ -240,6 +249,7 @@ impl Sender {
             partition.listed = Some(leader);
             self.lanes.entry(leader).or_default().ready.push_back(number);
         }
+        partition.slot.set_expected(partition.listed.is_some());
     }
 
     fn set_timer(&mut self, number: usize, at: Instant) {
@@ -253,7 +263,9 @@ impl Sender {
         self.timers.insert((at, number));
     }
 
-    fn send_ready(&mut self, now: Instant) {
+    /// Whether anything was sent.
+    fn send_ready(&mut self, now: Instant) -> bool {
+        let mut sent = false;
         let brokers: Vec<BrokerId> =
             self.lanes.iter().filter(|(_, lane)| !lane.ready.is_empty()).map(|(broker, _)| *broker).collect();
         for broker in brokers {
@@ -261,8 +273,10 @@ impl Sender {
                 if !self.send_one(broker, &connection, now) {
                     break;
                 }
+                sent = true;
             }
         }
+        sent
     }
 
     /// The connection to a broker that has room for a request and a batch that waits for it.
@@ -384,12 +398,12 @@ impl Sender {
         let options = &self.shared.options;
         batches.sort_by(|(one, ..), (two, ..)| one.topic.cmp(&two.topic));
         let parts: Vec<frame::Part<'_>> = batches
-            .iter()
+            .iter_mut()
             .map(|(slot, header, records)| frame::Part {
                 topic: &slot.topic,
                 partition: slot.partition,
                 header: *header,
-                records,
+                records: std::mem::take(records),
             })
             .collect();
         let correlation = connection.next_correlation();
@@ -401,7 +415,7 @@ impl Sender {
             acks: options.acks.code(),
             timeout_ms: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),
         };
-        let frame = frame::write(request, &parts);
+        let frame = frame::write(request, parts);
         let deadline = now + timeout;
         let pending = match request.acks {
             0 => connection.enqueue_unanswered(ApiKey::Produce, correlation, frame, deadline),
@@ -409,6 +423,7 @@ impl Sender {
         };
         let lane = self.lanes.entry(broker).or_default();
         lane.in_flight += 1;
+        self.shared.request_sent();
         self.shared.counting.request(lane.in_flight);
         sent.shrink_to_fit();
         self.events.push(Box::pin(async move {
@@ -456,6 +471,7 @@ impl Sender {
 impl Drop for Sender {
     fn drop(&mut self) {
         let closed = ClientError::Closed("producer");
+        self.perform_decided();
         for (slot, open) in self.shared.close() {
             for batch in open {
                 batch.completion.complete(Err(closed.clone()));

@@ -25,6 +25,7 @@ impl Sender {
         answer: Result<Bytes, ClientError>,
         now: Instant,
     ) {
+        self.shared.request_answered();
         if let Some(lane) = self.lanes.get_mut(&broker) {
             lane.in_flight = lane.in_flight.saturating_sub(1);
         }
@@ -93,10 +94,23 @@ impl Sender {
         if partition.pipeline.in_flight() == 0 {
             partition.at = None;
         }
-        if let Some(effect) = effect {
-            self.perform(number, effect);
-        }
+        self.decided.extend(effect.map(|effect| (number, effect)));
         self.look_at(number, now);
+    }
+
+    /// Tells what was decided, after the network has got what took the place of it: who is told has work to do, filling
+    /// the memory that comes free, and where processors are few the broker would wait for its next request meanwhile.
+    pub(super) async fn tell(&mut self, sent: bool) {
+        if sent && !self.decided.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        self.perform_decided();
+    }
+
+    pub(super) fn perform_decided(&mut self) {
+        let mut decided = std::mem::take(&mut self.decided);
+        decided.drain(..).for_each(|(number, effect)| self.perform(number, effect));
+        self.decided = decided;
     }
 
     fn perform(&mut self, number: usize, effect: Effect<Batch>) {
@@ -147,6 +161,7 @@ impl Sender {
     pub(super) fn fail_partition(&mut self, number: usize, error: &ClientError) {
         let partition = &mut self.partitions[number];
         let slot = partition.slot.clone();
+        slot.set_expected(false);
         for (batch, _) in partition.pipeline.drain() {
             batch.completion.complete(Err(error.clone()));
             self.shared.release(&slot, batch.charged);
