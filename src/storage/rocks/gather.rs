@@ -173,7 +173,7 @@ impl RocksStorage {
                 Some(place) => {
                     let place = Place { len: u32::try_from(len).unwrap_or(u32::MAX), ..place };
                     let read = match wish.at_once {
-                        true => self.read_payload_at_once(range, place, into),
+                        true => Ok(self.read_payload_at_once(range, place, into)),
                         false => self.read_payload(log, range, key, place, |_| into).map(Some),
                     };
                     match read {

@@ -65,10 +65,11 @@ impl RocksStorage {
         if self.evacuate_due(&mut upkeep, &looked.holders, now, &mut report)? {
             self.drop_dead(&self.look()?, &mut report)?;
         }
-        self.tidy_batches()?;
         upkeep.counted.retain(|seq, _| self.generations.get(*seq).is_some());
         self.floor.sync()?;
         drop(upkeep);
+        // What cuts files takes its time.
+        self.tidy_batches()?;
         self.leaving
             .cut()
             .map_err(|error| StorageError::io("cut away dropped files in", self.folder.clone(), error))?;

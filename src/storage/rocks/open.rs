@@ -394,11 +394,12 @@ impl Loader<'_> {
             let detail = format!("it has {found} of {noted} bytes").into();
             return Err(StorageError::Damaged { file, detail });
         }
-        let shared = self.payloads.is_shared(seq).map_err(|error| StorageError::io("look at", file.clone(), error))?;
-        if found > noted {
-            self.payloads.note_longer(seq);
+        if found <= noted {
+            return Ok(noted);
         }
-        Ok(if shared { noted.max(found) } else { noted })
+        self.payloads.note_longer(seq);
+        let shared = self.payloads.is_shared(seq).map_err(|error| StorageError::io("look at", file, error))?;
+        Ok(if shared { found } else { noted })
     }
 
     fn ranges(&self, generations: &Generations) -> Result<BTreeMap<LogId, Vec<Range>>, StorageError> {

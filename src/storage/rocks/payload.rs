@@ -39,7 +39,7 @@ const OPEN_MAX: usize = 64;
 const CRC_STEP: usize = 256 << 10;
 /// What the operating system writes at least.
 const PAGE: u64 = 4096;
-const ZEROS: [u8; PAGE as usize] = [0; PAGE as usize];
+static ZEROS: [u8; PAGE as usize] = [0; PAGE as usize];
 /// What is fetched ahead of a read that has to wait for the disk, at most.
 const AHEAD_MAX: u64 = 4 << 20;
 
@@ -247,7 +247,10 @@ impl Payloads {
         let mut slices: Vec<_> = spill.batches.iter().map(|batch| IoSlice::new(batch)).collect();
         // To change a part of a page the operating system would have to read it, if it is not in memory.
         let rest = (spill.end().next_multiple_of(PAGE).min(payload.len)).saturating_sub(spill.end());
-        slices.push(IoSlice::new(&ZEROS[..rest as usize]));
+        // Never an empty slice: alone in a call it would look like a disk that takes nothing.
+        if rest > 0 {
+            slices.push(IoSlice::new(&ZEROS[..rest as usize]));
+        }
         write_all_at(&payload.file, &mut slices, spill.from)?;
         payload.verified().note(spill.from, spill.end());
         Ok(())
@@ -497,6 +500,23 @@ mod tests {
         payloads.remove(3).expect("removes");
         payloads.remove(3).expect("is gone");
         assert!(payloads.read(3, place, &mut read).is_err());
+    }
+
+    #[test]
+    fn as_many_batches_as_calls_take_are_written_also_into_a_file_that_was_used_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let payloads = Payloads::of(folder.path(), 8 << 20);
+        for (generation, before) in [(1, false), (2, true)] {
+            let mut spill = Spill::behind(0);
+            (0..2 * SLICES_MAX).for_each(|n| drop(spill.push(Bytes::from(vec![n as u8; 777]))));
+            payloads.write(generation, &spill).expect("writes");
+            assert_eq!(payloads.longer(), if before { vec![generation] } else { vec![] });
+            let mut read = vec![0; 777];
+            let last = Place { position: spill.end() - 777, len: 777 };
+            assert_eq!(payloads.read(generation, last, &mut read).ok(), Some(true));
+            assert_eq!(read, [(2 * SLICES_MAX - 1) as u8; 777]);
+            assert!(payloads.retire(generation).expect("is kept"));
+        }
     }
 
     #[test]

@@ -148,18 +148,10 @@ impl RocksStorage {
     }
 
     /// The same if all of it is in memory. Whatever is wrong is for the other one to tell.
-    pub(super) fn read_payload_at_once(
-        &self,
-        range: Range,
-        place: Place,
-        into: &mut [u8],
-    ) -> Result<Option<bool>, StorageError> {
-        let held = self.generations.get(range.generation).map_or(0, |generation| generation.payload());
-        let end = place.position.checked_add(u64::from(place.len));
-        Ok(match end.filter(|end| *end <= held) {
-            None => None,
-            Some(_) => self.payloads.read_at_once(range.generation, place, into).filter(|_| !self.has_left(range)),
-        })
+    pub(super) fn read_payload_at_once(&self, range: Range, place: Place, into: &mut [u8]) -> Option<bool> {
+        let held = self.generations.get(range.generation)?.payload();
+        place.position.checked_add(u64::from(place.len)).filter(|end| *end <= held)?;
+        self.payloads.read_at_once(range.generation, place, into).filter(|_| !self.has_left(range))
     }
 
     /// Verifies that bytes are the batch that a key says, from a file `beside` the database or out of it. Of what is

@@ -2,7 +2,7 @@
 //!
 //! A file that grows costs the file system more than its bytes: each new block is reserved, mapped and noted, and a sync has to
 //! write that down too. Over old data a synced megabyte takes half of the time, and its copy a third of the processor's
-//! (checkpoint.rs and wal.rs live of the same). So as much as a log takes, retention gives back; some files are kept for that.
+//! (wal.rs lives of the same). So as much as a log takes, retention gives back; some files are kept for that.
 //!
 //! What a spare holds is nobody's: a generation's file is read only below its end, which begins at zero. A file that has a
 //! second name is a copy's too and is never kept. Readers that still have one open look, after reading, whether its
@@ -60,7 +60,7 @@ impl Spares {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         };
-        if !found.is_file() || found.nlink() > 1 || found.len() < LEAST.min(self.most) {
+        if !found.is_file() || found.nlink() > 1 || found.len() < LEAST {
             return Ok(false);
         }
         let room = self.most.min(DiskSpace::of(&self.folder)?.free / FREE_PART);

@@ -74,6 +74,17 @@ fn files_of_dropped_generations_are_written_over_and_nothing_of_what_they_held_i
     storage.close().expect("closes");
     drop(storage);
     reads(&open(folder.path()), two, 30, 2);
+    let storage = open(folder.path());
+    filled(&storage, two, 60, 2);
+    storage.drop_logs(&[two]).expect("drops");
+    storage.maintain(Timestamp(0)).expect("maintains");
+    assert!(!files(folder.path(), ".spare").is_empty());
+    storage.close().expect("closes");
+    drop(storage);
+    let short = Options { disk_reserve_bytes: u64::MAX, ..options.clone() };
+    let storage = RocksStorage::open(folder.path(), Opening::MustExist, &short).expect("opens");
+    storage.maintain(Timestamp(0)).expect("maintains");
+    assert_eq!(files(folder.path(), ".spare"), [], "a disk that is short has them back");
 }
 
 #[test]
