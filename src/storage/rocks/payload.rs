@@ -118,8 +118,9 @@ pub(super) struct Payloads {
     longer: Mutex<BTreeSet<u32>>,
     /// The last one used in front.
     open: Mutex<VecDeque<Arc<Payload>>>,
-    unsynced: Mutex<BTreeSet<u32>>,
-    /// Bytes written and not synced, about.
+    /// Generations with batches that were written and not synced, and about how many bytes.
+    unsynced: Mutex<BTreeMap<u32, u64>>,
+    /// The sum.
     unsynced_bytes: AtomicU64,
 }
 
@@ -282,7 +283,7 @@ impl Payloads {
 
     /// Notes that a file is to be synced before places in it go to tables.
     pub(super) fn note_unsynced(&self, generation: u32, bytes: u64) {
-        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).insert(generation);
+        *self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).entry(generation).or_default() += bytes;
         self.unsynced_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
@@ -296,7 +297,7 @@ impl Payloads {
         let noted = std::mem::take(&mut *self.unsynced.lock().unwrap_or_else(PoisonError::into_inner));
         self.unsynced_bytes.store(0, Ordering::Relaxed);
         noted
-            .into_iter()
+            .into_keys()
             .try_for_each(|generation| self.sync(generation).map_err(|error| (self.path(generation), error)))
     }
 
@@ -423,8 +424,8 @@ impl Payloads {
 
     /// Keeps the file of a generation that is gone as a spare; says whether it did.
     pub(super) fn retire(&self, generation: u32) -> io::Result<bool> {
-        self.forget(generation);
-        self.spares.keep(&self.path(generation))
+        let unsynced = self.forget(generation);
+        self.spares.keep(&self.path(generation), unsynced)
     }
 
     /// Gives the spares back to the disk.
@@ -432,10 +433,11 @@ impl Payloads {
         self.spares.clear()
     }
 
-    fn forget(&self, generation: u32) {
+    /// Bytes that were written and not synced.
+    fn forget(&self, generation: u32) -> u64 {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|payload| payload.generation != generation);
-        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).remove(&generation);
         self.longer.lock().unwrap_or_else(PoisonError::into_inner).remove(&generation);
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).remove(&generation).unwrap_or(0)
     }
 
     /// Removes a generation's file, if there is one.
@@ -508,7 +510,9 @@ mod tests {
         let payloads = Payloads::of(folder.path(), 8 << 20);
         for (generation, before) in [(1, false), (2, true)] {
             let mut spill = Spill::behind(0);
-            (0..2 * SLICES_MAX).for_each(|n| drop(spill.push(Bytes::from(vec![n as u8; 777]))));
+            for n in 0..2 * SLICES_MAX {
+                spill.push(Bytes::from(vec![n as u8; 777]));
+            }
             payloads.write(generation, &spill).expect("writes");
             assert_eq!(payloads.longer(), if before { vec![generation] } else { vec![] });
             let mut read = vec![0; 777];

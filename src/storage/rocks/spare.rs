@@ -14,11 +14,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rustix::fs::{Advice, fadvise};
+
 use crate::DiskSpace;
 
 const SPARE: &str = ".spare";
 /// The part of the disk's free space that spares may take, together.
 const FREE_PART: u64 = 16;
+/// The part of a file that may be unsynced.
+const UNSYNCED_PART: u64 = 4;
 /// Smaller ones are not worth a name.
 const LEAST: u64 = 1 << 20;
 
@@ -52,21 +56,28 @@ impl Spares {
         spares.map(|file| Ok((file.path(), file.metadata()?.len()))).collect()
     }
 
-    /// Makes a file a spare, if there is room for it. Says whether it did; if not, the file is as it was.
-    pub(super) fn keep(&self, file: &Path) -> io::Result<bool> {
+    /// Makes a file a spare, if there is room for it and few of its bytes are unsynced. Says whether it did; if not, the file
+    /// is as it was.
+    pub(super) fn keep(&self, file: &Path, unsynced: u64) -> io::Result<bool> {
         let _turn = self.turn();
         let found = match fs::symlink_metadata(file) {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         };
-        if !found.is_file() || found.nlink() > 1 || found.len() < LEAST {
+        // What is not written yet would be, for nobody, if the file stayed.
+        if !found.is_file() || found.nlink() > 1 || found.len() < LEAST || unsynced > found.len() / UNSYNCED_PART {
             return Ok(false);
         }
         let room = self.most.min(DiskSpace::of(&self.folder)?.free / FREE_PART);
         let there: u64 = self.all()?.iter().map(|(_, len)| len).sum();
         if there + found.len() > room {
             return Ok(false);
+        }
+        if unsynced == 0 {
+            // Nobody reads it any more, and memory that was used just now is faster than what has lain about. (Of unsynced
+            // bytes this would begin to write them.)
+            fadvise(fs::File::open(file)?, 0, None, Advice::DontNeed)?;
         }
         fs::rename(file, file.with_extension(&SPARE[1..]))?;
         Ok(true)
@@ -101,14 +112,15 @@ mod tests {
             fs::File::create(&path).and_then(|file| file.set_len(len)).expect("a file");
             path
         };
-        assert!(!spares.keep(&folder.path().join("missing.batches")).expect("nothing to keep"));
+        assert!(!spares.keep(&folder.path().join("missing.batches"), 0).expect("nothing to keep"));
         assert!(!spares.take(&folder.path().join("9.batches")).expect("none yet"));
-        assert!(!spares.keep(&file("1.batches", LEAST - 1)).expect("too short"));
+        assert!(!spares.keep(&file("1.batches", LEAST - 1), 0).expect("too short"));
         let linked = file("2.batches", LEAST);
         fs::hard_link(&linked, folder.path().join("copy")).expect("links");
-        assert!(!spares.keep(&linked).expect("a copy has it, too") && linked.exists());
+        assert!(!spares.keep(&linked, 0).expect("a copy has it, too") && linked.exists());
+        assert!(!spares.keep(&file("2b.batches", LEAST), LEAST / 2).expect("too much would be written"));
         let kept = [("3.batches", 2), ("4.batches", 1), ("5.batches", 3), ("6.batches", 2)];
-        let kept = kept.map(|(name, times)| spares.keep(&file(name, times * LEAST)).expect("looks"));
+        let kept = kept.map(|(name, times)| spares.keep(&file(name, times * LEAST), 1).expect("looks"));
         assert_eq!(kept, [true, true, false, true]);
         let taken = folder.path().join("7.batches");
         assert!(spares.take(&taken).expect("takes"));
