@@ -31,6 +31,6 @@ pub use offset::Offset;
 pub use record::{Record, RecordError, RecordHeader, Records};
 pub use record_batch::{
     BatchError, BatchHeader, Batches, CONTROL, CheckedBatch, Compression, DELETE_HORIZON, HEADER_LEN, PREFIX_LEN,
-    Prefix,
+    Prefix, checksum_with,
 };
 pub use time::{Tick, Timestamp};

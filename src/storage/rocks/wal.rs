@@ -29,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use callboard_model::checksum_with;
 
 use super::payload::{Spills, write_all_at};
 use crate::StorageError;
@@ -178,7 +179,7 @@ impl Wal {
         let within = spills.values().filter(|_| kind == Kind::Within).flat_map(|spill| &spill.batches);
         let pieces = spills.iter().map(|(generation, spill)| {
             let crc = match kind {
-                Kind::Written => spill.batches.iter().fold(0, |crc, batch| crc32c::crc32c_append(crc, batch)),
+                Kind::Written => spill.batches.iter().fold(0, |crc, batch| checksum_with(crc, batch)),
                 Kind::Within | Kind::Synced => 0,
             };
             Piece { generation: *generation, kind, crc, position: spill.from, len: spill.len }
