@@ -10,6 +10,9 @@ pub const LENGTH_LEN: usize = 4;
 const ROOM: usize = 16 * 1024;
 /// Room for the head of a frame behind a large one: another large one probably, whose head has to be copied.
 const HEAD_ROOM: usize = 512;
+/// Behind a large frame of at most so many bytes, its length included, another of the same size is expected: memory for it is
+/// taken before its length is known, so that it arrives with one read.
+const EXPECTED_MAX: usize = 32 * 1024;
 /// The largest frame, its length included, that shares its buffer with its neighbours.
 const SHARED_MAX: usize = 4 * 1024;
 /// A part of a frame keeps at most this many times its own size in memory; see [`keep`].
@@ -36,9 +39,9 @@ pub enum FrameError {
 
 /// Collects bytes as they arrive and yields whole frames.
 ///
-/// A small frame shares a buffer of 16 KiB with its neighbours. A larger one is read into memory of its own, of exactly its
-/// size, into which only its head is copied. Memory follows what has arrived: beyond [`FRAME_RESERVE_MAX`] it is at most four
-/// times as much.
+/// A small frame shares a buffer of 16 KiB with its neighbours. A larger one is read into memory of its own, of its size, into
+/// which only its head is copied, if anything. Memory follows what has arrived: beyond [`FRAME_RESERVE_MAX`] it is at most
+/// four times as much.
 #[derive(Debug)]
 pub struct FrameDecoder {
     limit: usize,
@@ -46,28 +49,32 @@ pub struct FrameDecoder {
     shared: BytesMut,
     /// The large frame that is arriving, from its length on.
     large: Option<BytesMut>,
-    /// The last frame was a large one.
-    after_large: bool,
+    /// Bytes of the last frame and its length, if it was a large one; else 0.
+    last_large: usize,
 }
 
 impl FrameDecoder {
     /// `limit` bounds the bytes of a frame after its length.
     pub fn new(limit: usize) -> Self {
-        Self { limit, shared: BytesMut::new(), large: None, after_large: false }
+        Self { limit, shared: BytesMut::new(), large: None, last_large: 0 }
     }
 
     /// Where the next bytes are to be read into: always with spare capacity. Take all whole frames before asking again.
     pub fn buffer(&mut self) -> &mut BytesMut {
         match self.announced() {
-            Some(Ok(len)) if len + LENGTH_LEN > SHARED_MAX => self.room_for_large(len + LENGTH_LEN),
+            Some(Ok(len)) if len + LENGTH_LEN > SHARED_MAX || self.large.is_some() => {
+                self.room_for_large(len + LENGTH_LEN)
+            }
             Some(Ok(len)) => self.room_for_small(len + LENGTH_LEN),
-            _ => self.room_for_small(if self.after_large { HEAD_ROOM } else { SHARED_MAX }),
+            _ if self.last_large == 0 => self.room_for_small(SHARED_MAX),
+            _ if self.last_large > EXPECTED_MAX => self.room_for_small(HEAD_ROOM),
+            // With room behind it: a read that is not filled has taken all that was there.
+            _ => self.room_for_large(self.last_large + HEAD_ROOM),
         }
     }
 
     fn room_for_large(&mut self, whole: usize) -> &mut BytesMut {
         let there = self.pending();
-        self.after_large = true;
         let large = match self.large.take() {
             Some(large) if large.capacity() > there => large,
             arrived => {
@@ -83,7 +90,7 @@ impl FrameDecoder {
     /// Room for `wanted` bytes from the frame's beginning on.
     fn room_for_small(&mut self, wanted: usize) -> &mut BytesMut {
         let there = self.shared.len();
-        let room = if self.after_large { HEAD_ROOM.max(wanted) } else { ROOM };
+        let room = if self.last_large > 0 { HEAD_ROOM.max(wanted) } else { ROOM };
         // Nobody holds the frames that were read any more: the same memory again, while it is warm.
         let is_free = there == 0 && self.shared.try_reclaim(room);
         if !is_free && self.shared.capacity() < wanted.max(there + 1) {
@@ -102,14 +109,20 @@ impl FrameDecoder {
         if self.pending() - LENGTH_LEN < len {
             return Ok(None);
         }
-        self.after_large = len + LENGTH_LEN > SHARED_MAX;
-        let Some(mut large) = self.large.take() else {
-            self.shared.advance(LENGTH_LEN);
-            return Ok(Some(self.shared.split_to(len)));
+        let whole = len + LENGTH_LEN;
+        self.last_large = if whole > SHARED_MAX { whole } else { 0 };
+        let large = self.large.take().map(|mut large| {
+            self.shared = large.split_off(whole);
+            large
+        });
+        let mut frame = match large {
+            None => self.shared.split_to(whole),
+            // It came where a large one was expected, and must not keep memory of that size.
+            Some(large) if whole <= SHARED_MAX => BytesMut::from(&large[..]),
+            Some(large) => large,
         };
-        self.shared = large.split_off(len + LENGTH_LEN);
-        large.advance(LENGTH_LEN);
-        Ok(Some(large))
+        frame.advance(LENGTH_LEN);
+        Ok(Some(frame))
     }
 
     /// Bytes that have arrived and belong to no yielded frame.

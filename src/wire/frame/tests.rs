@@ -76,6 +76,32 @@ fn a_large_frame_arrives_in_memory_of_its_own_size() {
 }
 
 #[test]
+fn behind_a_frame_of_medium_size_another_arrives_with_one_read() {
+    let mut decoder = FrameDecoder::new(1 << 20);
+    let medium = framed(&[1; 16_500]);
+    receive(&mut decoder, &medium, usize::MAX);
+    for _ in 0..3 {
+        let room = decoder.buffer();
+        let room = room.capacity() - room.len();
+        assert!(room > medium.len(), "a read that is not filled tells that there is no more: {room}");
+        assert_eq!(receive(&mut decoder, &medium, usize::MAX), (BytesMut::from(&medium[LENGTH_LEN..]), 1));
+    }
+    // Other sizes, torn anywhere, and several at once.
+    for (n, len) in
+        [200, 16_500, 3, 4_000, 9_000, 9_500, 100_000, 10, 16_500, 70, 32_000, 33_000].into_iter().enumerate()
+    {
+        let body = vec![n as u8; len];
+        let (frame, _) = receive(&mut decoder, &framed(&body), 1 + 997 * n);
+        assert_eq!(&frame[..], &body[..]);
+        assert!(frame.capacity() <= ROOM.max(len), "{len} bytes in {}", frame.capacity());
+    }
+    receive(&mut decoder, &medium, usize::MAX);
+    feed(&mut decoder, &[framed(&[2; 100]), framed(&[3; 30]), framed(&[4; 5_000])].concat());
+    let mut next = || decoder.next_frame().expect("legal").map(|frame| (frame[0], frame.len()));
+    assert_eq!([next(), next(), next(), next()], [Some((2, 100)), Some((3, 30)), Some((4, 5_000)), None]);
+}
+
+#[test]
 fn a_frame_larger_than_what_is_reserved_is_moved_twice_at_most() {
     let len = 15 * FRAME_RESERVE_MAX;
     let (frame, buffers) = receive(&mut FrameDecoder::new(len), &framed(&vec![1; len]), 1 << 20);
