@@ -128,8 +128,11 @@ impl CommitHandle {
         match refusal {
             None => {
                 queue.waiting.extend(writes);
+                let wake = std::mem::take(&mut queue.applier_sleeps);
                 drop(queue);
-                self.shared.submitted.notify_one();
+                if wake {
+                    self.shared.submitted.notify_one();
+                }
             }
             Some(error) => {
                 drop(queue);

@@ -16,6 +16,8 @@ const WRITE_OVERHEAD: u64 = 256;
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     pub(super) waiting: VecDeque<(JournalWrite, Ticket)>,
+    /// Whether the applier sleeps until there is something. A notification is a system call, also where nobody listens.
+    pub(super) applier_sleeps: bool,
     pub(super) stopping: bool,
     pub(super) failed: Option<StorageError>,
 }
@@ -130,7 +132,9 @@ impl Shared {
             if queue.stopping {
                 return None;
             }
+            queue.applier_sleeps = true;
             queue = self.submitted.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
+            queue.applier_sleeps = false;
         }
         let (mut writes, mut tickets, mut bytes) = (Vec::new(), Vec::new(), 0);
         while let Some((write, _)) = queue.waiting.front() {
