@@ -83,3 +83,24 @@ class Kafka(Timed, servers.Kafka):
         self.words = (["java", *FLAGS, *logging, "-cp", f"{home / 'libs'}/*", *words[main + 2:]], environment)
         self.launch()
         return self
+
+
+class Sink(servers.Server):
+    """A server that keeps nothing (`callboard-sink`): what a client reaches with it no server can make it do."""
+
+    def __init__(self, binary, folder):
+        super().__init__("sink", folder)
+        self.binary = binary
+
+    def __enter__(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.process = servers.start([self.binary], {}, self.log)
+        until = time.monotonic() + servers.START_WITHIN
+        while not (told := self.log.read_text()).endswith("\n"):
+            if self.process.poll() is not None or time.monotonic() > until:
+                self.process.kill()
+                self.process.wait()
+                raise servers.Unavailable(f"{self.name}: {told}")
+            time.sleep(POLL)
+        self.port = int(told)
+        return self

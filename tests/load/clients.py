@@ -187,18 +187,18 @@ def end_to_end(port, topic, records):
     return {"mean": mean, "p50": float(p50), "p99": float(p99)}
 
 
-def of_client(client, direction, port, topic, records, size, group, bench):
+def of_client(ours, direction, port, topic, records, size, group, bench, settings=()):
     """Our own client (`client-bench`) or librdkafka, told the same. MB/s, and what the client itself took."""
-    place = f"127.0.0.1:{port}"
-    if client == "callboard-client":
-        words = [bench, direction, "--bootstrap", place, "--topic", topic, "--records", str(records)]
+    place, told = f"127.0.0.1:{port}", [word for setting in settings for word in ("-X", setting)]
+    if ours:
+        words = [bench, direction, "--bootstrap", place, "--topic", topic, "--records", str(records), *told]
         if direction == "consume":
             words += ["-X", f"group.id={group}", "-X", "auto.offset.reset=earliest"]
         text, peak, cpu = _run_measured(words)
         rate = float(_find(r"mb_per_second=([\d.]+)", text))
     elif direction == "produce":
         text, peak, cpu = _run_measured([rdkafka(), "-P", "-b", place, "-t", topic, "-s", str(size), "-c", str(records), "-a",
-                                         "-1", "-q", "-X", "linger.ms=5"])
+                                         "-1", "-q", "-X", "linger.ms=5", *told])
         delivered, millis = _find(r"(\d+) delivered \(offset \d+, 0 failed\) in (\d+)ms", text)
         rate = int(delivered) * size / 1e6 / (int(millis) / 1000)
     else:

@@ -8,10 +8,12 @@ import connections
 import machine
 import topics
 from clients import servers
-from row import ALL, ASYNC, DEFAULTS, KAFKA, KAFKA_SYNCED, SIZE, SYNCED, TOOLS, Bar, Computed, Limit, Load, Variant, fresh, unique
+from row import ALL, ASYNC, DEFAULTS, KAFKA, KAFKA_SYNCED, SINK, SIZE, SYNCED, TOOLS, Bar, Computed, Limit, Load, Variant, fresh, unique
 
 # Of what is only read or written to warm a server.
 WARM_RECORDS = 200_000
+# Of memory, by byte that is produced: its page in the server's cache, and what a client has beside.
+WARM_TIMES = 2
 # One Java producer keeps five batches of 16 KiB in flight to one partition, whatever the server does.
 JAVA_WINDOW = 5 * 16 * 1024
 
@@ -29,11 +31,10 @@ def producing(client, partitions, records, disk=False):
         count = max(int(records * scale), 1000)
         topic = fresh(server, partitions, variant.configs)
         machine.settle()
-        # Whoever comes first would pay for memory that those behind it find warm.
-        machine.warm(server.folder, count * SIZE * 3 // 2)
         syncs = {"fdatasync ms": machine.fdatasync_ms(server.folder)} if disk else {}
         with machine.Use(server.process.pid, server.folder) as use:
-            rate = client(server.port, topic, count)
+            with machine.Warm(server.folder, WARM_TIMES * count * SIZE):
+                rate = client(server.port, topic, count)
             # What is still dirty was written for these records, too.
             machine.settle()
         topics.delete(server.port, topic)
@@ -102,8 +103,7 @@ def following(records, readers):
     def run(server, variant, scale):
         count = max(int(records * scale), 1000)
         topic = fresh(server, 1, variant.configs)
-        machine.warm(server.folder, count * SIZE * 3 // 2)
-        with machine.Use(server.process.pid) as use:
+        with machine.Warm(server.folder, WARM_TIMES * count * SIZE), machine.Use(server.process.pid) as use:
             rate = clients.rdkafka_follow(server.port, topic, count, SIZE, f"g-{unique()}", readers)
         topics.delete(server.port, topic)
         return _use({"MB/s": rate}, use, count * SIZE * readers / 1e6)
@@ -115,22 +115,45 @@ def java_consumer(port, topic, count, _):
 
 
 # Our own client beside librdkafka, against either server: what differs is the client.
-CLIENTS = tuple(Variant(server, client) for server in ("callboard", "kafka") for client in ("callboard-client", "librdkafka"))
+OURS, THEIRS = "callboard-client", "librdkafka"
+IDEMPOTENT, PLAIN = "idempotent", "not idempotent"
+
+
+def _clients(server, said):
+    """Both clients told the same, by what is said of the producer."""
+    return tuple(Variant(server, f"{client}{', ' * bool(said)}{said}") for client in (OURS, THEIRS))
+
+
+def _pairs(direction):
+    """Who has to keep up with whom. Of producers those that promise the same, and the defaults of both: ours is idempotent,
+    librdkafka's is not."""
+    if direction == "consume":
+        yield from (_clients(server, "") for server in ("callboard", "kafka"))
+        return
+    for server in ("callboard", "kafka", "sink"):
+        (idempotent, careful), (plain, default) = _clients(server, IDEMPOTENT), _clients(server, PLAIN)
+        yield from ((idempotent, careful), (plain, default), (idempotent, default))
 
 
 class Written:
-    """Topics that clients write to round after round. What a server pays for the first batches of a partition is in the round
-    that does not count: here the client is measured, and Kafka's first look into a partition's empty indexes may cost more
-    than a run (the system reads ahead in them)."""
+    """Topics that the clients of one round write to, one after the other. What a server pays for the first batches of a
+    partition is paid before, by a run that does not count: here the client is measured, and Kafka's first look into a partition's empty indexes may cost
+    more than a run (the system reads ahead in them)."""
 
     def __init__(self):
         self.topics = {}
 
-    def of(self, server, partitions):
+    def of(self, server, partitions, count, takers):
+        """A topic for so many takers; then another one."""
         key = (server.name, partitions)
-        if key not in self.topics:
-            self.topics[key] = fresh(server, partitions, ())
-        return self.topics[key]
+        topic, left = self.topics.get(key, (None, 0))
+        if left == 0:
+            if topic:
+                topics.delete(server.port, topic)
+            topic, left = fresh(server, partitions, ()), takers
+            rdkafka(server.port, topic, count)
+        self.topics[key] = (topic, left - 1)
+        return topic
 
 
 WRITTEN = Written()
@@ -139,19 +162,18 @@ WRITTEN = Written()
 def client(direction, partitions, records):
     def run(server, variant, scale):
         count = max(int(records * scale), 1000)
-        topic = FILLED.of(server, partitions, count) if direction == "consume" else WRITTEN.of(server, partitions)
+        group, bench = f"c-{unique()}", TOOLS["client-bench"]
+        who, _, said = variant.mode.partition(", ")
+        if direction == "consume":
+            topic = FILLED.of(server, partitions, count)
+            return clients.of_client(who == OURS, direction, server.port, topic, count, SIZE, group, bench)
+        topic = WRITTEN.of(server, partitions, count, takers=4)
         machine.settle()
-        if direction == "produce":
-            for _ in range(2):
-                machine.warm(server.folder, count * SIZE * 3 // 2)
-        group = f"c-{unique()}"
-        return clients.of_client(variant.mode, direction, server.port, topic, count, SIZE, group, TOOLS["client-bench"])
+        settings = [f"enable.idempotence={'true' if said == IDEMPOTENT else 'false'}"]
+        with machine.Warm(server.folder, WARM_TIMES * count * SIZE), machine.Use(server.process.pid) as use:
+            figures = clients.of_client(who == OURS, direction, server.port, topic, count, SIZE, group, bench, settings)
+        return {**figures, "cpu s/GB": use.cpu / (count * SIZE / 1e9)}
     return run
-
-
-CLIENT_BARS = tuple(Bar(figure, ours, theirs, 1.0, figure == "MB/s")
-                    for ours, theirs in ((CLIENTS[0], CLIENTS[1]), (CLIENTS[2], CLIENTS[3]))
-                    for figure in ("MB/s", "client MiB"))
 
 
 def end_to_end(records):
@@ -254,20 +276,23 @@ def _consume(name, what, run, quick=True, restarts=False):
 def _client(direction, partitions, records):
     name = f"client-{direction}-{partitions}"
     what = f"our client beside librdkafka, {direction}, {partitions} partition{'s' * (partitions > 1)}"
-    return Load(name, what, CLIENT, LARGE if direction == "produce" else READ, CLIENTS, client(direction, partitions, records),
-                CLIENT_BARS, quick=False, tool="client-bench")
+    pairs = tuple(_pairs(direction))
+    variants = tuple(dict.fromkeys(variant for pair in pairs for variant in pair))
+    bars = tuple(Bar(figure, ours, theirs, 1.0, figure == "MB/s") for ours, theirs in pairs for figure in ("MB/s", "client MiB"))
+    return Load(name, what, CLIENT, LARGE if direction == "produce" else READ, variants, client(direction, partitions, records),
+                bars, quick=False, tool="client-bench")
 
 
 LOADS = (
     Load("start", "restarted in order; resident while idle", START, "", DEFAULTS, starting(kill=False), START_BARS,
          restarts=True),
-    Load("produce-rdkafka-1", "librdkafka, 1 partition", PRODUCE, LARGE, ALL, producing(rdkafka, 1, 1_000_000),
+    Load("produce-rdkafka-1", "librdkafka, 1 partition", PRODUCE, LARGE, (*ALL, SINK), producing(rdkafka, 1, 1_000_000),
          _produce_bars(1.5)),
-    Load("produce-rdkafka-100", "librdkafka, 100 partitions", PRODUCE, LARGE, ALL, producing(rdkafka, 100, 1_000_000),
+    Load("produce-rdkafka-100", "librdkafka, 100 partitions", PRODUCE, LARGE, (*ALL, SINK), producing(rdkafka, 100, 1_000_000),
          _produce_bars(1.5)),
-    Load("produce-java-1", "Java producer, 1 partition", PRODUCE, SMALL, ALL, producing(java, 1, 400_000, disk=True),
+    Load("produce-java-1", "Java producer, 1 partition", PRODUCE, SMALL, (*ALL, SINK), producing(java, 1, 400_000, disk=True),
          _produce_bars(5.0, Computed("MB/s", SYNCED, "Kafka unsynced, or 0.9 x 80 KiB per fdatasync", java_alone, True))),
-    Load("produce-java-100", "Java producer, 100 partitions", PRODUCE, SMALL, ALL, producing(java, 100, 400_000),
+    Load("produce-java-100", "Java producer, 100 partitions", PRODUCE, SMALL, (*ALL, SINK), producing(java, 100, 400_000),
          _produce_bars(5.0)),
     Load("produce-rdkafka-10000", "librdkafka, spread over 10,000 partitions", PRODUCE, LARGE, (SYNCED, KAFKA, ASYNC),
          producing(rdkafka_spread, 10_000, 200_000),

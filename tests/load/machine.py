@@ -3,6 +3,8 @@
 import os
 import pathlib
 import statistics
+import tempfile
+import threading
 import time
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -36,14 +38,46 @@ def write_mb_s(folder, mib=256):
     return mib * (1 << 20) / 1e6 / took
 
 
-def warm(folder, size, block=1 << 20):
-    """Writes and forgets a file, so that the next so many bytes go to memory that was in use just before: on a virtual machine
-    the first touch of a page may cost several times what is measured."""
-    path, data = pathlib.Path(folder) / "warm", bytes(block)
-    with open(path, "wb", buffering=0) as file:
-        for _ in range(size // block):
-            file.write(data)
-    path.unlink()
+class Warm:
+    """Memory for what runs in a `with` block: as it takes some, as much is given back that was in use until then.
+
+    A virtual machine may hand what is free to its host within seconds, and the first touch of such a page costs several times
+    what is measured: whoever happens to come first, or in the wrong second, would be two or three times slower."""
+
+    AHEAD = 64 << 20
+    EVERY = 0.004
+
+    def __init__(self, folder, size):
+        self.folder, self.left = folder, size
+
+    def __enter__(self):
+        # As a server would: what is given back comes in the same pieces.
+        self.file, path = tempfile.mkstemp(dir=self.folder)
+        os.unlink(path)
+        block = bytes(1 << 20)
+        for _ in range(self.left // len(block)):
+            os.write(self.file, block)
+        self.free, self.over = _free(), threading.Event()
+        self.giving = threading.Thread(target=self._give)
+        self.giving.start()
+        return self
+
+    def _give(self):
+        while self.left > 0 and not self.over.wait(self.EVERY):
+            wanted = self.free + self.AHEAD - _free()
+            if wanted > 0:
+                self.left = max(self.left - wanted, 0)
+                os.ftruncate(self.file, self.left)
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.giving.join()
+        os.close(self.file)
+
+
+def _free():
+    with open("/proc/meminfo") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemFree"))
 
 
 SECTOR = 512

@@ -31,6 +31,8 @@ SYNCED = Variant("callboard", "synced before acknowledged")
 ASYNC = Variant("callboard", "flush.mode=async", (("flush.mode", "async"),))
 KAFKA = Variant("kafka", "unsynced, its default")
 KAFKA_SYNCED = Variant("kafka", "flush.messages=1", (("flush.messages", "1"),))
+# What the client can at most.
+SINK = Variant("sink", "keeps nothing")
 ALL = (SYNCED, KAFKA, ASYNC, KAFKA_SYNCED)
 DEFAULTS = (SYNCED, KAFKA)
 
