@@ -121,18 +121,11 @@ impl PartitionLeader {
     fn after_effects(&mut self, ctx: &mut Context<Self>) {
         let now = self.now().tick;
         let State::Leading(leader) = &mut self.state else { return };
-        let mut tail = leader.tail_bytes();
         // The newest batches of all partitions share one bound; beyond it whoever does something gives up its own oldest.
         // Not only who grows: what is not durable yet has to stay, and goes when it is.
         let others = self.shared.tail_bytes.load(Ordering::Relaxed).saturating_sub(self.tail_counted);
-        let room = match leader.is_tail_read(now) {
-            true => self.shared.tail_limit.saturating_sub(others),
-            false => 0,
-        };
-        if tail > room {
-            leader.shrink_tail(room);
-            tail = leader.tail_bytes();
-        }
+        leader.shrink_tail(self.shared.tail_limit.saturating_sub(others), now);
+        let tail = leader.tail_bytes();
         let deadline = leader.next_deadline();
         self.count_tail(tail);
         if let Some(deadline) = deadline
@@ -226,9 +219,7 @@ impl PartitionLeader {
         let mut query = None;
         self.lead(ctx, |leader, now, effects| {
             leader.expire(now, effects);
-            if leader.tail_bytes() > tail_share {
-                leader.shrink_tail(tail_share);
-            }
+            leader.shrink_tail(tail_share, now.tick);
             query = leader.retention_query(now);
         })?;
         if let Some(query) = query {

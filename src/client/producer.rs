@@ -26,7 +26,6 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 mod accumulator;
 mod batch;
-mod checksum;
 mod chunks;
 mod completion;
 mod counts;

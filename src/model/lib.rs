@@ -4,6 +4,7 @@
 //! Deliberately absent: IO, clocks, randomness, actors, codecs for compressed data.
 
 mod batch_writer;
+mod checksum;
 mod edits;
 mod epoch;
 mod error_code;
@@ -19,6 +20,7 @@ mod record_batch;
 mod time;
 
 pub use batch_writer::{BatchHead, BatchWriter, NewRecord, record_size_max};
+pub use checksum::{checksum_with, join_checksums};
 pub use edits::edits;
 pub use epoch::{LeaderEpoch, PartitionEpoch, ProducerEpoch};
 pub use error_code::ErrorCode;
@@ -31,6 +33,6 @@ pub use offset::Offset;
 pub use record::{Record, RecordError, RecordHeader, Records};
 pub use record_batch::{
     BatchError, BatchHeader, Batches, CONTROL, CheckedBatch, Compression, DELETE_HORIZON, HEADER_LEN, PREFIX_LEN,
-    Prefix, checksum_with,
+    Prefix,
 };
 pub use time::{Tick, Timestamp};

@@ -19,8 +19,6 @@ pub const HEADER_LEN: usize = 61;
 pub(crate) const LENGTH_END: usize = 12;
 /// Where the checksummed part begins.
 pub(crate) const CRC_START: usize = 21;
-/// From so many bytes on combining checksums is faster than computing one: it takes some 10 microseconds whatever the length.
-const COMBINE_LEAST: usize = 256 << 10;
 /// The bytes that a leader assigns: base offset, length, leader epoch.
 pub const PREFIX_LEN: usize = 16;
 
@@ -339,18 +337,6 @@ impl CheckedBatch {
         self.header.base_offset = prefix.base_offset;
         self.header.leader_epoch = prefix.leader_epoch;
         (self.header, self.bytes.freeze())
-    }
-}
-
-/// CRC-32C of what has the checksum `before`, followed by a verified batch. The checksum that a large batch carries is taken
-/// into it instead of being computed again.
-pub fn checksum_with(before: u32, batch: &[u8]) -> u32 {
-    match batch.split_first_chunk::<CRC_START>() {
-        Some((head, summed)) if summed.len() >= COMBINE_LEAST => {
-            let own = u32::from_be_bytes([head[17], head[18], head[19], head[20]]);
-            crc32c::crc32c_combine(crc32c::crc32c_append(before, head), own, summed.len())
-        }
-        _ => crc32c::crc32c_append(before, batch),
     }
 }
 

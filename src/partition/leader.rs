@@ -354,16 +354,15 @@ impl<W> Leader<W> {
         self.tail.bytes()
     }
 
-    /// Whether somebody reads at the log's end. For nobody else the newest batches are worth their memory: what a producer
-    /// sends next can be received where they were, while that is warm.
-    pub fn is_tail_read(&self, now: Tick) -> bool {
-        self.tail_read_at.is_some_and(|at| now.since(at) < TAIL_KEPT)
-    }
-
-    /// Drops the oldest batches from memory until at most `to_bytes` are left; those not yet written stay.
-    pub fn shrink_tail(&mut self, to_bytes: usize) {
-        self.tail.shrink(to_bytes, self.replicas.own_durable_end());
-        self.debug_check();
+    /// Drops the oldest batches from memory until they fit into `room` bytes; all of them where nobody has read at the log's
+    /// end lately: what a producer sends next can be received where they were, while that is warm. Those not yet written stay.
+    pub fn shrink_tail(&mut self, room: usize, now: Tick) {
+        let is_read = self.tail_read_at.is_some_and(|at| now.since(at) < TAIL_KEPT);
+        let room = if is_read { room } else { 0 };
+        if self.tail.bytes() > room {
+            self.tail.shrink(room, self.replicas.own_durable_end());
+            self.debug_check();
+        }
     }
 
     /// Its numbers now.

@@ -111,15 +111,13 @@ impl FrameDecoder {
         }
         let whole = len + LENGTH_LEN;
         self.last_large = if whole > SHARED_MAX { whole } else { 0 };
-        let large = self.large.take().map(|mut large| {
-            self.shared = large.split_off(whole);
-            large
-        });
-        let mut frame = match large {
+        let mut frame = match self.large.take() {
             None => self.shared.split_to(whole),
-            // It came where a large one was expected, and must not keep memory of that size.
-            Some(large) if whole <= SHARED_MAX => BytesMut::from(&large[..]),
-            Some(large) => large,
+            Some(mut large) => {
+                self.shared = large.split_off(whole);
+                // A small one, where a large one was expected, must not keep memory of that size.
+                if whole > SHARED_MAX { large } else { BytesMut::from(&large[..]) }
+            }
         };
         frame.advance(LENGTH_LEN);
         Ok(Some(frame))

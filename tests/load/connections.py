@@ -24,7 +24,7 @@ BUDGETS_MIB = 64 + 48 + 32
 # The cache of storage (32 MiB) and the program itself, before anybody has asked for anything.
 ITSELF_MIB = 64
 FILLED_RECORDS = 300_000
-# Of memory in use before a load: what the short form writes. More would itself be written to disk meanwhile.
+# Of memory in use before a load that writes. More would itself be written to disk meanwhile.
 WARM_BYTES = 2 << 30
 
 
@@ -32,10 +32,10 @@ def _crowd(server, load, topic, partitions, *words):
     return clients.crowd(TOOLS[TOOL], server, [load, "--topic", topic, "--partitions", partitions, *words])
 
 
-def _on_fresh(server, variant, load, partitions, *words):
+def _on_fresh(server, variant, load, partitions, *words, warm=WARM_BYTES):
     topic = fresh(server, partitions, variant.configs)
     machine.settle()
-    with machine.Warm(server.folder, WARM_BYTES):
+    with machine.Warm(server.folder, warm):
         figures = _crowd(server, load, topic, partitions, *words)
     topics.delete(server.port, topic)
     return figures
@@ -73,7 +73,7 @@ def waiting(consumers):
     def run(server, variant, scale):
         with server.another() as other:
             return _on_fresh(other, variant, "tail", 1, "--connections", consumers, "--rounds", max(int(20 * scale), 5),
-                             "--quiet", 1 + 4 * scale)
+                             "--quiet", 1 + 4 * scale, warm=0)
     return run
 
 

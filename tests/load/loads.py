@@ -114,14 +114,14 @@ def java_consumer(port, topic, count, _):
     return clients.java_consume(port, topic, count, SIZE)
 
 
-# Our own client beside librdkafka, against either server: what differs is the client.
-OURS, THEIRS = "callboard-client", "librdkafka"
-IDEMPOTENT, PLAIN = "idempotent", "not idempotent"
+# Our own client beside librdkafka, against each server: what differs is the client.
+CLIENTS = OURS, THEIRS = "callboard-client", "librdkafka"
+PROMISES = IDEMPOTENT, PLAIN = "idempotent", "not idempotent"
 
 
 def _clients(server, said):
     """Both clients told the same, by what is said of the producer."""
-    return tuple(Variant(server, f"{client}{', ' * bool(said)}{said}") for client in (OURS, THEIRS))
+    return tuple(Variant(server, f"{client}{', ' * bool(said)}{said}") for client in CLIENTS)
 
 
 def _pairs(direction):
@@ -137,8 +137,8 @@ def _pairs(direction):
 
 class Written:
     """Topics that the clients of one round write to, one after the other. What a server pays for the first batches of a
-    partition is paid before, by a run that does not count: here the client is measured, and Kafka's first look into a partition's empty indexes may cost
-    more than a run (the system reads ahead in them)."""
+    partition is paid before, by a run that does not count: here the client is measured, and Kafka's first look into a
+    partition's empty indexes may cost more than a run (the system reads ahead in them)."""
 
     def __init__(self):
         self.topics = {}
@@ -167,7 +167,7 @@ def client(direction, partitions, records):
         if direction == "consume":
             topic = FILLED.of(server, partitions, count)
             return clients.of_client(who == OURS, direction, server.port, topic, count, SIZE, group, bench)
-        topic = WRITTEN.of(server, partitions, count, takers=4)
+        topic = WRITTEN.of(server, partitions, count, takers=len(CLIENTS) * len(PROMISES))
         machine.settle()
         settings = [f"enable.idempotence={'true' if said == IDEMPOTENT else 'false'}"]
         with machine.Warm(server.folder, WARM_TIMES * count * SIZE), machine.Use(server.process.pid) as use:

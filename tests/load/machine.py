@@ -55,8 +55,12 @@ class Warm:
         self.file, path = tempfile.mkstemp(dir=self.folder)
         os.unlink(path)
         block = bytes(1 << 20)
-        for _ in range(self.left // len(block)):
-            os.write(self.file, block)
+        try:
+            for _ in range(self.left // len(block)):
+                os.write(self.file, block)
+        except OSError:
+            os.close(self.file)
+            raise
         self.free, self.over = _free(), threading.Event()
         self.giving = threading.Thread(target=self._give)
         self.giving.start()

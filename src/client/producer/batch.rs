@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use callboard_model::{BatchHeader, Compression, HEADER_LEN, Records, Timestamp};
+use callboard_model::{BatchHeader, Compression, HEADER_LEN, Records, Timestamp, join_checksums};
 use callboard_wire::compression::{compress_at, decompress_within};
 use tokio::time::Instant;
 
-use super::checksum::join;
 use super::chunks::{Chunks, Pool};
 use super::completion::Completion;
 use super::pipeline::{Payload, Sequenced};
@@ -156,7 +155,7 @@ impl Batch {
         put(51, &epoch.to_be_bytes());
         put(53, &sequence.to_be_bytes());
         put(57, &(self.count as i32).to_be_bytes());
-        let crc = join(crc32c::crc32c(&header[CRC_START..]), self.crc, self.len);
+        let crc = join_checksums(crc32c::crc32c(&header[CRC_START..]), self.crc, self.len);
         header[CRC_START - 4..CRC_START].copy_from_slice(&crc.to_be_bytes());
         header
     }

@@ -91,12 +91,3 @@ fn records_in_another_codec_take_the_place_of_the_old_ones_under_a_new_checksum(
     assert_eq!(BatchHeader::read(&stored), Ok(header), "what is known of it is what is written");
     assert_eq!((header.count, header.max_timestamp, header.len), (before.count, before.max_timestamp, HEADER_LEN));
 }
-
-#[test]
-fn the_checksum_of_many_batches_takes_theirs_into_it() {
-    let large = vec![7; COMBINE_LEAST];
-    let batches = [batch_of(&[(b"k", b"v", 1)]), batch_of(&[(b"k", &large, 1)]), batch_of(&[(b"l", &large[7..], 2)])];
-    let together = batches.iter().fold(11, |crc, batch| checksum_with(crc, batch));
-    assert_eq!(together, crc32c::crc32c_append(11, &batches.concat()));
-    assert_eq!(checksum_with(5, b"short"), crc32c::crc32c_append(5, b"short"));
-}

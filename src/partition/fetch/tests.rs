@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 use crate::effect::Watermarks;
 use crate::error::EpochError;
@@ -71,13 +73,37 @@ fn one_batch_at_least_is_given_only_where_that_is_asked_for() {
 fn what_is_no_longer_in_memory_is_read_from_disk() {
     let mut rig = rig();
     let one = pair().batch().len() + crate::tail::ENTRY_BYTES;
-    rig.leader.shrink_tail(2 * one);
+    rig.read(6);
+    rig.leader.shrink_tail(2 * one, rig.now.tick);
     let fetched = rig.read(3);
     let until = Offset(6);
     assert_eq!(fetched.data, FetchData::Disk { from: Offset(3), until, max_bytes: 1 << 20, min_one: true });
     assert_eq!(memory(&rig.read(4)), [stored(&pair(), 4, 0)]);
     let (_, fetched) = answer(rig.fetch(Fetch { max_bytes: 0, min_one: false, ..fetch(1, 0) }));
     assert_eq!(fetched.data, FetchData::Empty, "nothing may be read, so nothing is");
+}
+
+#[test]
+fn the_newest_batches_stay_in_memory_for_who_reads_at_the_end_and_half_a_minute_longer() {
+    let shrunk = |mut rig: Rig, later: Duration| {
+        rig.leader.shrink_tail(usize::MAX, rig.now.tick.after(later));
+        rig.leader.tail_bytes()
+    };
+    let one = pair().batch().len() + crate::tail::ENTRY_BYTES;
+    assert_eq!(shrunk(rig(), Duration::ZERO), one, "nobody reads, and the last one is not written yet");
+    for (offset, kept) in [(6, 4 * one), (5, 4 * one), (0, 4 * one)] {
+        let read = || {
+            let mut rig = rig();
+            rig.read(offset);
+            rig
+        };
+        assert_eq!(shrunk(read(), Duration::from_millis(29_999)), kept, "{offset}");
+        assert_eq!(shrunk(read(), Duration::from_secs(30)), one, "{offset}");
+    }
+    let mut behind = rig();
+    behind.leader.shrink_tail(0, behind.now.tick);
+    behind.read(0);
+    assert_eq!(shrunk(behind, Duration::ZERO), one, "what comes from the disk is not the end");
 }
 
 #[test]

@@ -378,7 +378,7 @@ fn the_snapshot_has_the_leader_s_numbers() {
         in_flight: 1,
     };
     assert_eq!(rig.leader.snapshot(), wanted);
-    rig.leader.shrink_tail(0);
+    rig.leader.shrink_tail(0, rig.now.tick);
     assert_eq!(rig.leader.tail_bytes(), len + ENTRY_BYTES, "what is not written stays in memory");
 }
 

@@ -120,8 +120,6 @@ pub(super) struct Payloads {
     open: Mutex<VecDeque<Arc<Payload>>>,
     /// Generations with batches that were written and not synced, and about how many bytes.
     unsynced: Mutex<BTreeMap<u32, u64>>,
-    /// The sum.
-    unsynced_bytes: AtomicU64,
 }
 
 /// Writes all slices, one behind the other.
@@ -214,7 +212,6 @@ impl Payloads {
             longer: Mutex::default(),
             open: Mutex::default(),
             unsynced: Mutex::default(),
-            unsynced_bytes: AtomicU64::new(0),
         }
     }
 
@@ -283,19 +280,17 @@ impl Payloads {
 
     /// Notes that a file is to be synced before places in it go to tables.
     pub(super) fn note_unsynced(&self, generation: u32, bytes: u64) {
-        *self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).entry(generation).or_default() += bytes;
-        self.unsynced_bytes.fetch_add(bytes, Ordering::Relaxed);
+        *self.unsynced().entry(generation).or_default() += bytes;
     }
 
     /// Bytes that wait for that, about.
     pub(super) fn unsynced_bytes(&self) -> u64 {
-        self.unsynced_bytes.load(Ordering::Relaxed)
+        self.unsynced().values().sum()
     }
 
     /// Syncs the files that were noted. After an error nothing is known about them.
     pub(super) fn sync_noted(&self) -> Result<(), (PathBuf, io::Error)> {
-        let noted = std::mem::take(&mut *self.unsynced.lock().unwrap_or_else(PoisonError::into_inner));
-        self.unsynced_bytes.store(0, Ordering::Relaxed);
+        let noted = std::mem::take(&mut *self.unsynced());
         noted
             .into_keys()
             .try_for_each(|generation| self.sync(generation).map_err(|error| (self.path(generation), error)))
@@ -437,7 +432,11 @@ impl Payloads {
     fn forget(&self, generation: u32) -> u64 {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|payload| payload.generation != generation);
         self.longer.lock().unwrap_or_else(PoisonError::into_inner).remove(&generation);
-        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).remove(&generation).unwrap_or(0)
+        self.unsynced().remove(&generation).unwrap_or(0)
+    }
+
+    fn unsynced(&self) -> MutexGuard<'_, BTreeMap<u32, u64>> {
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes a generation's file, if there is one.
@@ -521,6 +520,24 @@ mod tests {
             assert_eq!(read, [(2 * SLICES_MAX - 1) as u8; 777]);
             assert!(payloads.retire(generation).expect("is kept"));
         }
+    }
+
+    #[test]
+    fn a_file_of_which_much_is_unsynced_is_no_spare() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let payloads = Payloads::of(folder.path(), 8 << 20);
+        let mut spill = Spill::behind(0);
+        spill.push(Bytes::from(vec![7; 2 << 20]));
+        for (generation, unsynced, is_kept) in [(1, 2 << 20, false), (2, 1 << 18, true), (3, 0, true)] {
+            payloads.write(generation, &spill).expect("writes");
+            payloads.note_unsynced(generation, unsynced);
+            assert_eq!(payloads.unsynced_bytes(), unsynced);
+            assert_eq!(payloads.retire(generation).expect("looks"), is_kept, "{unsynced}");
+            assert_eq!(payloads.unsynced_bytes(), 0, "it is gone");
+        }
+        payloads.note_unsynced(4, 7);
+        payloads.sync_noted().expect("of files that are gone nothing is to be synced");
+        assert_eq!(payloads.unsynced_bytes(), 0);
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl World {
             }
             65..=79 => self.fetch(),
             80..=84 => self.pass_time(),
-            85..=88 => self.rig.leader.shrink_tail(self.random.below(1 << 20) as usize),
+            85..=88 => self.rig.leader.shrink_tail(self.random.below(1 << 20) as usize, self.rig.now.tick),
             89..=91 => self.delete_records(),
             92..=94 => self.retain(),
             95..=97 => self.compare_with_rebuilt(),
