@@ -125,10 +125,7 @@ impl Driver {
     pub(crate) async fn run(mut self) {
         loop {
             let now = Instant::now();
-            let deadline = self.step(now);
-            if self.is_over(now) {
-                return;
-            }
+            let Some(deadline) = self.step(now) else { return };
             let shared = self.shared.clone();
             tokio::select! {
                 Some(done) = self.waiting.next() => {
@@ -145,9 +142,7 @@ impl Driver {
     }
 
     /// Whether the user is gone and everything that had to be said is said.
-    fn is_over(&self, now: Instant) -> bool {
-        let state = self.shared.lock();
-        let Some(until) = state.closing else { return false };
+    fn is_over(&self, state: &State, until: Instant, now: Instant) -> bool {
         until <= now || (self.leaving == 0 && !self.commit_under_way && state.commits.is_empty())
     }
 
@@ -155,8 +150,11 @@ impl Driver {
         self.waiting.push(Box::pin(future));
     }
 
-    /// Asks the machines what is due and sends it. When to come back at the latest.
-    fn step(&mut self, now: Instant) -> Instant {
+    /// Asks the machines what is due and sends it. When to come back at the latest; nothing if it is over.
+    ///
+    /// All of it under one lock: a user who closes after the machines were asked must not find that it is over before they
+    /// were asked to leave.
+    fn step(&mut self, now: Instant) -> Option<Instant> {
         let shared = self.shared.clone();
         let mut state = shared.lock();
         let state = &mut *state;
@@ -164,7 +162,6 @@ impl Driver {
         let polled = polls != self.polls_seen || state.in_poll;
         self.polls_seen = polls;
         let mut deadline = now + GLANCE;
-        let closing = state.closing.is_some();
         if let Some(membership) = &mut state.membership {
             if polled {
                 membership.polled(now);
@@ -182,8 +179,8 @@ impl Driver {
             shared.arrived.notify_one();
         }
         self.send_commit(state);
-        if closing {
-            return deadline;
+        if let Some(until) = state.closing {
+            return (!self.is_over(state, until, now)).then_some(deadline.min(until));
         }
         self.auto_commit_due(state, now, &mut deadline);
         self.know_topics(state, now, &mut deadline);
@@ -192,7 +189,7 @@ impl Driver {
         if let Some(at) = state.positions.next_deadline(now) {
             deadline = deadline.min(at);
         }
-        deadline
+        Some(deadline)
     }
 
     fn auto_commit_due(&mut self, state: &State, now: Instant, deadline: &mut Instant) {
